@@ -1,0 +1,330 @@
+//! The handle: submit, cancel, rerun, watch, close.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::Value;
+use staunch_flow::{Diagnostic, InputError, RunOutcome, StepState};
+use staunch_store::{AttemptRow, IdempotencyKey, Logs, RevisionId, RunId, RunRow, Store, StoreError, Submitted};
+
+use crate::catalog::Catalog;
+use crate::feed::Feed;
+use crate::limits::Limits;
+use crate::tasks::Tasks;
+
+/// What an engine needs to know.
+pub struct EngineConfig {
+    /// The bounds.
+    pub limits: Limits,
+    /// Where runs get their workspaces and temporary files: `<data>/work`.
+    pub work_directory: PathBuf,
+    /// The workflows directory, followed while the engine lives; `None`: workflows come by [`Target::Text`] only.
+    pub workflows_directory: Option<PathBuf>,
+    /// What becomes a keeper.
+    pub keeper: Vec<OsString>,
+    /// Environment of every step, under the workflow's. A server gives PATH, HOME, LANG; a local run the caller's.
+    pub base_env: Vec<(OsString, OsString)>,
+    /// Steps run here (a local run: the invoking directory); `None`: each run has a fresh workspace.
+    pub workspace: Option<PathBuf>,
+}
+
+/// The engine. Cheap to clone; the last [`Engine::close`] counts what is left.
+#[derive(Clone)]
+pub struct Engine {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    limits: Limits,
+    store: Arc<dyn Store>,
+    logs: Arc<Logs>,
+    catalog: Catalog,
+    feed: Feed,
+    tasks: Tasks,
+}
+
+/// What to run.
+#[derive(Clone, Debug)]
+pub enum Target {
+    /// The current revision of this workflow.
+    Name(String),
+    /// This text; its name is in it, or else this stem.
+    Text {
+        /// The text.
+        text: Arc<str>,
+        /// The file's stem.
+        stem: String,
+    },
+}
+
+/// A run to be accepted.
+#[derive(Clone, Debug)]
+pub struct Submission {
+    /// What to run.
+    pub target: Target,
+    /// What it is given; strings are accepted for numbers and booleans.
+    pub inputs: BTreeMap<String, Value>,
+    /// Who or what started it: `api`, `cli`, ...
+    pub trigger: String,
+    /// The client's Idempotency-Key.
+    pub key: Option<IdempotencyKey>,
+}
+
+/// Which steps of a run are run again, in a new run of the same revision and inputs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Rerun {
+    /// All.
+    All,
+    /// Those that did not succeed, and all that depend on them.
+    Failed,
+    /// This one and all that depend on it.
+    From(String),
+}
+
+/// Why a submission was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum SubmitError {
+    /// No workflow of this name; perhaps another was meant.
+    #[error("there is no workflow {name:?}")]
+    UnknownWorkflow {
+        /// As given.
+        name: String,
+        /// The nearest name there is.
+        nearest: Option<String>,
+    },
+    /// No run of this id.
+    #[error("there is no run {0}")]
+    UnknownRun(RunId),
+    /// No step of this id in the run to be rerun.
+    #[error("the workflow has no step {step:?}")]
+    UnknownStep {
+        /// As given.
+        step: String,
+        /// The nearest id there is.
+        nearest: Option<String>,
+    },
+    /// The run to be rerun is not over.
+    #[error("the run is not over yet")]
+    NotOver,
+    /// The inputs do not fit.
+    #[error("the inputs do not fit")]
+    Inputs(Vec<InputError>),
+    /// The text is not a workflow.
+    #[error("the workflow has errors")]
+    Invalid(Vec<Diagnostic>),
+    /// The engine is stopping.
+    #[error("the server is stopping")]
+    Stopping,
+    /// The store refused.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Why a cancel was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum CancelError {
+    /// No run of this id.
+    #[error("there is no run {0}")]
+    UnknownRun(RunId),
+    /// It is over already.
+    #[error("the run is over already: {}", .0.word())]
+    Over(RunOutcome),
+    /// The engine is stopping.
+    #[error("the server is stopping")]
+    Stopping,
+    /// The store refused.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Why an engine could not begin.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The store refused.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A directory, a thread or a process could not be had.
+    #[error("{what}: {error}")]
+    Io {
+        /// What was tried.
+        what: String,
+        /// Why not.
+        error: std::io::Error,
+    },
+}
+
+/// A run with its steps, as `runs show` has it.
+#[derive(Clone, Debug)]
+pub struct RunView {
+    /// The run.
+    pub row: RunRow,
+    /// Its steps, in the file's order.
+    pub steps: Vec<StepView>,
+}
+
+/// A step of a run.
+#[derive(Clone, Debug)]
+pub struct StepView {
+    /// Its id.
+    pub id: String,
+    /// What people read instead.
+    pub name: Option<String>,
+    /// The ids of the steps it needs.
+    pub needs: Vec<String>,
+    /// Where it stands.
+    pub state: StepState,
+    /// Its attempts, the newest last.
+    pub attempts: Vec<AttemptRow>,
+}
+
+/// What the engine holds now.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct EngineStats {
+    /// Steps that run now.
+    pub steps_active: u64,
+    /// Plans in memory.
+    pub plans: u64,
+    /// Keeper processes.
+    pub keepers: u64,
+    /// Tasks alive.
+    pub tasks: u64,
+    /// Attempts started, since start.
+    pub attempts_started_total: u64,
+    /// Attempts ended, by outcome word, since start.
+    pub attempts_ended_total: BTreeMap<&'static str, u64>,
+    /// Runs ended, by outcome word, since start.
+    pub runs_ended_total: BTreeMap<&'static str, u64>,
+    /// Results dropped because the claim was no longer held, since start.
+    pub stale_total: u64,
+    /// Steps that left processes behind, since start.
+    pub left_behind_total: u64,
+    /// Budgets: name, bytes used, limit.
+    pub budgets: Vec<(&'static str, u64, u64)>,
+    /// Time since the dispatch loop last turned.
+    pub dispatch_idle: Duration,
+}
+
+/// What was left when all was closed: all zero, or something leaked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct CloseCount {
+    /// Tasks still alive.
+    pub tasks: u64,
+    /// Child processes still alive.
+    pub children: u64,
+    /// Bytes still held on budgets.
+    pub budget_bytes: u64,
+}
+
+impl Engine {
+    /// Begins: takes over what an earlier life left, starts the loop and the runner, reads the workflows directory.
+    ///
+    /// # Errors
+    /// The store, a directory, a thread or a process cannot be had.
+    pub async fn open(_config: EngineConfig, _store: Arc<dyn Store>, _logs: Arc<Logs>) -> Result<Self, EngineError> {
+        todo!()
+    }
+
+    /// Accepts a run: it is on disk when this returns.
+    ///
+    /// # Errors
+    /// [`SubmitError`]; nothing was accepted then.
+    pub async fn submit(&self, _submission: Submission) -> Result<Submitted, SubmitError> {
+        todo!()
+    }
+
+    /// Runs steps of an earlier run again, as a new run.
+    ///
+    /// # Errors
+    /// [`SubmitError`]; nothing was accepted then.
+    pub async fn rerun(
+        &self,
+        _run: RunId,
+        _which: Rerun,
+        _key: Option<IdempotencyKey>,
+    ) -> Result<Submitted, SubmitError> {
+        todo!()
+    }
+
+    /// Asks a run to stop: steps in flight are killed, clean-up steps (`if: always()`, `cancelled()`) still run, unless `force`.
+    /// It is recorded when this returns; the run ends later. Asking twice is no error.
+    ///
+    /// # Errors
+    /// [`CancelError`]
+    pub async fn cancel(&self, _run: RunId, _force: bool) -> Result<(), CancelError> {
+        todo!()
+    }
+
+    /// A run with its steps.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn view(&self, _run: RunId) -> Result<Option<RunView>, StoreError> {
+        todo!()
+    }
+
+    /// Parses a text without running it.
+    pub fn validate(&self, _text: &[u8], _stem: &str) -> staunch_flow::Parsed {
+        todo!()
+    }
+
+    /// The text of a revision.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn text(&self, revision: RevisionId) -> Result<Option<Arc<str>>, StoreError> {
+        self.inner.store.revision(revision).await
+    }
+
+    /// Whether runs are accepted and executed: the store takes writes, the loop turns.
+    ///
+    /// # Errors
+    /// Why not, in words.
+    pub async fn ready(&self) -> Result<(), String> {
+        todo!()
+    }
+
+    /// The bounds.
+    pub fn limits(&self) -> &Limits {
+        &self.inner.limits
+    }
+
+    /// What is remembered, for reading.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.inner.store
+    }
+
+    /// What steps said.
+    pub fn logs(&self) -> &Arc<Logs> {
+        &self.inner.logs
+    }
+
+    /// The workflows that can be run.
+    pub fn catalog(&self) -> &Catalog {
+        &self.inner.catalog
+    }
+
+    /// Who wants to know.
+    pub fn feed(&self) -> &Feed {
+        &self.inner.feed
+    }
+
+    /// The tasks of this process.
+    pub fn tasks(&self) -> &Tasks {
+        &self.inner.tasks
+    }
+
+    /// What it holds now.
+    pub fn stats(&self) -> EngineStats {
+        todo!()
+    }
+
+    /// Stops: nothing more is claimed; running steps get `drain_seconds`, then TERM, grace, KILL, and go back to the queue without
+    /// a loss; logs are sealed, the store closed, tasks joined; then counts.
+    pub async fn close(&self) -> CloseCount {
+        todo!()
+    }
+}

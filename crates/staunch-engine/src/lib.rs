@@ -1,0 +1,20 @@
+//! Runs workflows: the handle, the one loop, the runner, the feed, the limits.
+//!
+//! [`Engine`] is what a server or a command line holds. Behind it one task, `dispatch`, owns all that changes; steps run
+//! under the [`runner`]; every other task belongs to [`Tasks`].
+
+mod catalog;
+mod engine;
+mod feed;
+mod limits;
+pub mod runner;
+mod tasks;
+
+pub use catalog::{Catalog, Known};
+pub use engine::{
+    CancelError, CloseCount, Engine, EngineConfig, EngineError, EngineStats, Rerun, RunView, StepView, Submission,
+    SubmitError, Target,
+};
+pub use feed::{Feed, Watch};
+pub use limits::{LimitDoc, Limits};
+pub use tasks::{Kind, Tasks};

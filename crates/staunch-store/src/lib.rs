@@ -1,0 +1,24 @@
+//! What Staunch remembers: workflows, runs, attempts, events and logs.
+//!
+//! [`Store`] is about twenty domain operations, each one transaction; no SQL and no row of a database leaks out of it.
+//! [`Sqlite`] is the embedded store. [`Logs`] keeps what steps said, outside the database.
+
+mod error;
+mod id;
+mod limits;
+pub mod logs;
+mod record;
+mod sqlite;
+mod store;
+
+pub use error::StoreError;
+pub use id::{AttemptKey, BadId, Incarnation, RevisionId, RunId, Timestamp};
+pub use limits::StoreLimits;
+pub use logs::Logs;
+pub use record::{
+    AttemptEnd, AttemptRow, ClaimRequest, Claimed, Claims, Commit, Committed, EventRow, IdempotencyKey, Journal,
+    LogPlace, NewAttempt, NewEvent, NewRevision, NewRun, Page, Renewal, Retention, RunHead, RunQuery, RunRow, RunState,
+    Submitted, Swept, Usage, WorkflowRow,
+};
+pub use sqlite::Sqlite;
+pub use store::Store;

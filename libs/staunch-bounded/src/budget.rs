@@ -1,0 +1,209 @@
+//! A counted limit, and a held part of it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A named limit in bytes with a live count against it. A child's charges count against its parent too.
+///
+/// ```
+/// use staunch_bounded::Budget;
+/// let process = Budget::root("process", 1_000);
+/// let run = Budget::child("run", 100, &process);
+/// let held = run.try_reserve(60).unwrap();
+/// assert_eq!((run.used(), process.used()), (60, 60));
+/// assert!(run.try_reserve(60).is_err());
+/// drop(held);
+/// assert_eq!((run.used(), process.used()), (0, 0));
+/// ```
+#[derive(Debug)]
+pub struct Budget {
+    name: &'static str,
+    limit: AtomicU64,
+    used: AtomicU64,
+    peak: AtomicU64,
+    refused: AtomicU64,
+    parent: Option<Arc<Self>>,
+}
+
+/// A held part of a [`Budget`]. It lives inside what it pays for; dropping it pays back.
+#[must_use = "a charge that is dropped at once pays for nothing"]
+#[derive(Debug)]
+pub struct Charge {
+    budget: Arc<Budget>,
+    bytes: u64,
+}
+
+/// A reservation was refused. Nothing is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OverBudget {
+    /// The budget that refused: the one asked, or the nearest parent without room.
+    pub budget: &'static str,
+    /// Its limit, in bytes.
+    pub limit: u64,
+    /// What was in use, in bytes.
+    pub used: u64,
+    /// What was asked for, in bytes.
+    pub asked: u64,
+}
+
+impl fmt::Display for OverBudget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "budget {} is full: {} of {} bytes in use, {} asked for",
+            self.budget, self.used, self.limit, self.asked
+        )
+    }
+}
+
+impl std::error::Error for OverBudget {}
+
+impl Budget {
+    /// A budget that counts against nothing else. `limit` in bytes.
+    pub fn root(name: &'static str, limit: u64) -> Arc<Self> {
+        Arc::new(Self::new(name, limit, None))
+    }
+
+    /// A budget whose charges count against `parent` as well. `limit` in bytes; it may exceed the parent's.
+    pub fn child(name: &'static str, limit: u64, parent: &Arc<Self>) -> Arc<Self> {
+        Arc::new(Self::new(name, limit, Some(Arc::clone(parent))))
+    }
+
+    fn new(name: &'static str, limit: u64, parent: Option<Arc<Self>>) -> Self {
+        Self {
+            name,
+            limit: AtomicU64::new(limit),
+            used: AtomicU64::new(0),
+            peak: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+            parent,
+        }
+    }
+
+    /// Takes `bytes` from this budget and all above it, or nothing from any.
+    ///
+    /// # Errors
+    /// [`OverBudget`] names the budget without room.
+    pub fn try_reserve(self: &Arc<Self>, bytes: u64) -> Result<Charge, OverBudget> {
+        self.take(bytes)?;
+        Ok(Charge { budget: Arc::clone(self), bytes })
+    }
+
+    fn take(&self, bytes: u64) -> Result<(), OverBudget> {
+        let limit = self.limit.load(Ordering::Relaxed);
+        // Relaxed throughout: the count guards no other memory, it only has to be exact.
+        let taken = self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
+            used.checked_add(bytes).filter(|sum| *sum <= limit)
+        });
+        let used = match taken {
+            Ok(used) => used,
+            Err(used) => {
+                self.refused.fetch_add(1, Ordering::Relaxed);
+                return Err(OverBudget { budget: self.name, limit, used, asked: bytes });
+            }
+        };
+        if let Some(parent) = &self.parent
+            && let Err(refusal) = parent.take(bytes)
+        {
+            self.used.fetch_sub(bytes, Ordering::Relaxed);
+            return Err(refusal);
+        }
+        self.peak.fetch_max(used + bytes, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn give_back(&self, bytes: u64) {
+        self.used.fetch_sub(bytes, Ordering::Relaxed);
+        if let Some(parent) = &self.parent {
+            parent.give_back(bytes);
+        }
+    }
+
+    /// Its name, as shown in metrics.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Bytes held now.
+    pub fn used(&self) -> u64 {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    /// The most bytes ever held at once.
+    pub fn peak(&self) -> u64 {
+        self.peak.load(Ordering::Relaxed)
+    }
+
+    /// Its limit, in bytes.
+    pub fn limit(&self) -> u64 {
+        self.limit.load(Ordering::Relaxed)
+    }
+
+    /// How often it refused for itself (a parent's refusal counts at the parent).
+    pub fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Budget {
+    /// A budget that closes with a rest was paid back too little or too much: a bug in whoever held it.
+    fn drop(&mut self) {
+        debug_assert!(
+            *self.used.get_mut() == 0 || std::thread::panicking(),
+            "budget {} closed with {} bytes held",
+            self.name,
+            self.used.get_mut()
+        );
+    }
+}
+
+impl Charge {
+    /// Bytes held.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Holds `more` bytes besides.
+    ///
+    /// # Errors
+    /// [`OverBudget`]; what was held is still held.
+    pub fn grow(&mut self, more: u64) -> Result<(), OverBudget> {
+        self.budget.take(more)?;
+        self.bytes += more;
+        Ok(())
+    }
+
+    /// Pays back all but `bytes`; nothing happens if it holds no more than that.
+    pub fn shrink_to(&mut self, bytes: u64) {
+        if let Some(rest) = self.bytes.checked_sub(bytes) {
+            self.budget.give_back(rest);
+            self.bytes = bytes;
+        }
+    }
+
+    /// Parts with `bytes` of it, which live on in the returned charge.
+    ///
+    /// # Panics
+    /// If it holds less than `bytes`.
+    pub fn split(&mut self, bytes: u64) -> Self {
+        assert!(bytes <= self.bytes, "cannot split {bytes} bytes off a charge of {}", self.bytes);
+        self.bytes -= bytes;
+        Self { budget: Arc::clone(&self.budget), bytes }
+    }
+
+    /// Takes over what `other` holds.
+    ///
+    /// # Panics
+    /// If it is on another budget.
+    pub fn merge(&mut self, mut other: Self) {
+        assert!(Arc::ptr_eq(&self.budget, &other.budget), "charges of two budgets cannot be merged");
+        self.bytes += std::mem::take(&mut other.bytes);
+    }
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        self.budget.give_back(self.bytes);
+    }
+}

@@ -1,0 +1,64 @@
+//! How a step and a run can end.
+
+use serde::{Deserialize, Serialize};
+
+/// How a step, or one attempt of it, ended. The words stand in files, in the API and in the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// Its process ended with exit code 0.
+    Succeeded,
+    /// Its process ended with another exit code or by a signal, or it could not be started.
+    Failed,
+    /// It was killed at its `timeout`, or at the run's.
+    TimedOut,
+    /// The run was cancelled before or while it ran.
+    Cancelled,
+    /// It never started: its `if` was false, or a need stood in the way. Only a step can be skipped, not an attempt.
+    Skipped,
+    /// It ended, but left processes behind, and the workflow says `left-behind: fail`.
+    Leaked,
+    /// Its worker was lost, and `on-lost` or the limit on losses forbids another try.
+    Interrupted,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunOutcome {
+    /// No step failed, or those that did had `continue-on-error`.
+    Succeeded,
+    /// A step failed, leaked, timed out or was interrupted.
+    Failed,
+    /// The workflow-level `timeout` ran out.
+    TimedOut,
+    /// Somebody cancelled it while steps were left to run.
+    Cancelled,
+}
+
+impl Outcome {
+    /// The word for it, as written in JSON and in the store.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::TimedOut => "timed_out",
+            Self::Cancelled => "cancelled",
+            Self::Skipped => "skipped",
+            Self::Leaked => "leaked",
+            Self::Interrupted => "interrupted",
+        }
+    }
+}
+
+impl RunOutcome {
+    /// The word for it, as written in JSON and in the store.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::TimedOut => "timed_out",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}

@@ -1,0 +1,2 @@
+//! Face to come.
+fn main() {}
