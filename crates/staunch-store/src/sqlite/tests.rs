@@ -191,7 +191,9 @@ fn a_failure_that_rolls_back_the_whole_group_is_told_to_all_of_it() {
         };
         // The writer is kept busy by the first, so that the other three make one group.
         let (free, held) = std::sync::mpsc::channel::<()>();
+        let (started, is_busy) = tokio::sync::oneshot::channel();
         let busy = store.write(move |_| {
+            started.send(()).unwrap();
             // It ends when the other end is dropped, which is an error and what is waited for.
             assert!(held.recv().is_err());
             Ok(())
@@ -201,13 +203,12 @@ fn a_failure_that_rolls_back_the_whole_group_is_told_to_all_of_it() {
             Err(StoreError::NoSpace("as if the disk were full".to_owned()))
         });
         let (first, second) = (store.publish(publish("a", &text)), store.publish(publish("b", &text)));
-        let go = async {
-            while store.writes_room.available_permits() + 3 > LIMITS.writes_queued_max {
-                tokio::task::yield_now().await;
-            }
-            drop(free);
+        let others = async {
+            is_busy.await.unwrap();
+            // Polled in this order: when the last one runs, the three before it are queued.
+            tokio::join!(first, breaks, second, async { drop(free) })
         };
-        let (busy, first, breaks, second, ()) = tokio::join!(busy, first, breaks, second, go);
+        let (busy, (first, breaks, second, ())) = tokio::join!(busy, others);
         busy.unwrap();
         assert!(matches!(breaks, Err(StoreError::NoSpace(_))));
         assert!(matches!(first, Err(StoreError::NoSpace(_))), "what was done before is gone too: {first:?}");
@@ -227,20 +228,18 @@ fn a_full_queue_waits_and_then_refuses_and_nothing_is_half_done() {
         let limits = crate::StoreLimits { writes_queued_max: 1, ..LIMITS };
         let store = Opening::new(place.path(), limits, Durability::Full).open().unwrap();
         let (free, held) = std::sync::mpsc::channel::<()>();
+        let (started, is_busy) = tokio::sync::oneshot::channel();
         let busy = store.write(move |_| {
+            started.send(()).unwrap();
             // It ends when the other end is dropped, which is an error and what is waited for.
             assert!(held.recv().is_err());
             Ok(())
         });
         let refused = async {
+            is_busy.await.unwrap();
             // The first place is the writer's hands, the second the queue; the third caller waits for room.
             let queued = store.retire("queued");
-            let waits = async {
-                while store.writes_room.available_permits() > 0 {
-                    tokio::task::yield_now().await;
-                }
-                store.retire("waits").await
-            };
+            let waits = store.retire("waits");
             tokio::pin!(queued);
             let waited = tokio::select! {
                 biased;
