@@ -30,7 +30,7 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{SyncSender, channel, sync_channel};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -145,7 +145,7 @@ impl Opening {
         let queued_max = self.limits.writes_queued_max.max(1);
         let (writes, queue) = sync_channel(queued_max);
         let (alive, ended) = mpsc::channel(1);
-        let (witness, readers_ended) = channel();
+        let (witness, readers_ended) = sync_channel(1);
         let readers = Readers::new(Arc::clone(&ground), witness);
         let writer = std::thread::Builder::new()
             .name("store-write".to_owned())

@@ -1,7 +1,7 @@
 //! A few threads that read, started when they are first needed, each with a connection that cannot write.
 
 use std::collections::VecDeque;
-use std::sync::mpsc::Sender;
+use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
@@ -37,13 +37,13 @@ struct State {
     idle: usize,
     threads: Vec<JoinHandle<()>>,
     /// Each thread holds one as long as its connection; `None` once closed. Nothing is ever sent.
-    witness: Option<Sender<()>>,
+    witness: Option<SyncSender<()>>,
 }
 
 impl Readers {
     /// Readers that start with the first read. The receiver of `witness` sees it end when they are closed and their last
     /// connection is.
-    pub(super) fn new(ground: Arc<Ground>, witness: Sender<()>) -> Self {
+    pub(super) fn new(ground: Arc<Ground>, witness: SyncSender<()>) -> Self {
         let state = State { queue: VecDeque::new(), idle: 0, threads: Vec::new(), witness: Some(witness) };
         Self { desk: Arc::new(Desk { ground, state: Mutex::new(state), wake: Condvar::new() }) }
     }
