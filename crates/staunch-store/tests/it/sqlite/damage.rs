@@ -164,3 +164,23 @@ fn what_a_dead_server_held_is_freed_at_the_next_join() {
         assert_eq!(store.claim(request).await.unwrap().claimed.len(), 3);
     });
 }
+
+#[test]
+fn a_clock_set_back_between_two_lives_does_not_turn_times_back() {
+    let place = tempfile::tempdir().unwrap();
+    let mut last = 0;
+    for wall in [2_000_000_i64, 500_000, 3_000_000] {
+        block_on(async {
+            let mut opening = staunch_store::Opening::new(place.path(), LIMITS, Durability::Off);
+            opening.clock = std::sync::Arc::new(staunch_store::HandClock::new(wall));
+            let store = opening.open().unwrap();
+            let revision = NewRevision { name: "w".to_owned(), text: text("w").into(), file: None };
+            store.publish(revision).await.unwrap();
+            let run = store.submit(new_run("w", &[0]), None).await.unwrap().run;
+            let at = store.run(run).await.unwrap().unwrap().head.created_at.0;
+            assert!(at >= last && at >= wall, "{at} after {last}");
+            last = at;
+            store.close().await;
+        });
+    }
+}
