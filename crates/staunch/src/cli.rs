@@ -254,7 +254,7 @@ pub(crate) struct Logs {
     #[arg(long, requires = "step", conflicts_with_all = ["follow", "json"])]
     pub(crate) raw: bool,
     /// Only the last N lines of each step
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", conflicts_with_all = ["follow", "raw"])]
     pub(crate) tail: Option<u32>,
     #[command(flatten)]
     pub(crate) server: Server,

@@ -9,6 +9,7 @@ mod failure;
 mod follow;
 mod inputs;
 mod local;
+mod news;
 mod render;
 mod report;
 mod serve;

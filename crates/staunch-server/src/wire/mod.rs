@@ -15,7 +15,9 @@ pub use event::{EndEvent, Event, EventPage, GapEvent, LogEvent, RunEvent};
 pub use health::{Check, Health};
 pub use log::{LogPage, LogRecord, LogStream};
 pub use problem::{Problem, ProblemDetail};
-pub use run::{Accepted, Attempt, CancelRequest, RerunRequest, Run, RunDetail, RunPage, Step, SubmitRequest, Which};
+pub use run::{
+    Accepted, Attempt, CancelRequest, RerunRequest, Run, RunDetail, RunPage, Step, SubmitRequest, Which, in_words,
+};
 pub use words::{RunState, StepPhase};
 pub use workflow::{
     BrokenFile, Diagnostic, Input, Severity, StepOutline, Validation, Workflow, WorkflowDetail, WorkflowList,

@@ -58,11 +58,16 @@ impl Terminal {
         self.try_out(|out| out.write_all(bytes));
     }
 
-    /// Prints a value of the result as one JSON document.
+    /// Prints a value of the result as one JSON document on one line.
     pub(crate) fn json(&mut self, value: &impl serde::Serialize) -> Result<(), Failure> {
-        let text = serde_json::to_string_pretty(value).map_err(|error| Failure::broken(error.to_string()))?;
+        let text = serde_json::to_string(value).map_err(|error| Failure::broken(error.to_string()))?;
         self.line(text);
         Ok(())
+    }
+
+    /// Whether something was printed that was not handed on.
+    pub(crate) fn is_behind(&self) -> bool {
+        !self.gone && !self.out.buffer().is_empty()
     }
 
     /// Hands on what was printed so far.
