@@ -108,3 +108,45 @@ pub struct Captured {
     /// All bytes the step wrote to it.
     pub bytes_total: u64,
 }
+
+pub const INSTANCE: &str = "STAUNCH_INSTANCE";
+pub struct Runner;
+pub struct RunnerStats {
+    pub keepers: u64,
+}
+impl Runner {
+    pub fn start(_: RunnerConfig) -> std::io::Result<Self> {
+        Ok(Self)
+    }
+    pub fn run(&self, _: Start) -> Running {
+        Running
+    }
+    pub async fn close(&self) -> u64 {
+        0
+    }
+    pub fn stats(&self) -> RunnerStats {
+        RunnerStats { keepers: 0 }
+    }
+}
+pub struct Running;
+impl Running {
+    pub fn kill(&self, _: Outcome, _: bool) {}
+}
+impl std::future::Future for Running {
+    type Output = Exit;
+    fn poll(self: std::pin::Pin<&mut Self>, _: &mut std::task::Context<'_>) -> std::task::Poll<Exit> {
+        std::task::Poll::Pending
+    }
+}
+pub fn result_json(_: &Exit, _: &std::collections::BTreeMap<String, String>, _: Option<&str>) -> serde_json::Value {
+    serde_json::Value::Null
+}
+pub fn no_result(_: &str) -> serde_json::Value {
+    serde_json::Value::Null
+}
+pub fn read_outputs(_: &std::path::Path, _: u64) -> Result<std::collections::BTreeMap<String, String>, StoreError> {
+    Ok(Default::default())
+}
+pub fn sweep_strays(_: &str) -> std::io::Result<usize> {
+    Ok(0)
+}
