@@ -13,7 +13,7 @@ mod retry;
 mod workflow;
 
 pub use diagnostic::{Diagnostic, Severity, Span};
-pub use expr::{ExprError, Scope, Status, Template};
+pub use expr::{ExprError, Name, Scope, Status, Template};
 pub use outcome::{Outcome, RunOutcome};
 pub use parse::{Budgets, Parsed, parse};
 pub use plan::{Effect, Ended, Event, Launch, Plan, Refused, StepState, Why};
