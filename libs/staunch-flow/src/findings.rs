@@ -40,6 +40,11 @@ impl<'t> Findings<'t> {
         self.errors > 0
     }
 
+    /// Whether something has been said about this very place.
+    pub(crate) fn has_errors_at(&self, at: At) -> bool {
+        self.list.iter().any(|said| (said.span.start, said.span.end) == (at.start, at.end))
+    }
+
     /// Says an error.
     pub(crate) fn error(&mut self, code: &'static str, at: At, message: impl Into<String>) {
         self.say(Severity::Error, code, at, message.into(), None);
