@@ -306,6 +306,7 @@ fn missing(name: &Name, names: &Value) -> Option<String> {
 fn did_you_mean<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> String {
     known
         .take(1_000)
+        .filter(|candidate| candidate.len() <= 100)
         .map(|candidate| (strsim::jaro_winkler(word, candidate), candidate))
         .filter(|(likeness, _)| *likeness >= 0.8)
         .max_by(|a, b| a.0.total_cmp(&b.0))

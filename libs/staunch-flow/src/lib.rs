@@ -23,7 +23,7 @@ pub use expr::{ExprError, Name, Scope, Status, Template};
 pub use keys::{KEYS, Key, Place, Support, manual};
 pub use outcome::{Outcome, RunOutcome};
 pub use parse::{Budgets, Parsed, parse};
-pub use plan::{Effect, Ended, Event, Launch, Plan, Refused, StepState, Why};
+pub use plan::{Effect, Ended, Event, Launch, Plan, Refused, Rerun, StepState, Why};
 pub use retry::{Backoff, Retry};
 pub use workflow::{
     ContinueOnError, Input, InputError, InputType, Inputs, LeftBehind, Need, OnLost, Shell, Step, StepIndex, Workflow,

@@ -13,6 +13,9 @@ use super::{Name, RESULT_BYTES_MAX, Scope, TOO_LONG};
 /// What one evaluation may cost, in instructions and in data (about 64 bytes a unit): some 1.3 MB and 1 ms.
 const FUEL: u64 = 20_000;
 
+/// Bytes of the evaluator's words in an error.
+const WORDS_BYTES_MAX: usize = 1_000;
+
 /// Functions an expression can call.
 pub(super) const FUNCTIONS: [&str; 8] = ["success", "failure", "always", "cancelled", "hash", "json", "range", "dict"];
 
@@ -196,12 +199,15 @@ impl Object for Roots {
 
 /// An error of the evaluator in our words.
 fn words(error: &Error) -> String {
-    match (error.kind(), error.detail()) {
+    let mut words = match (error.kind(), error.detail()) {
         (ErrorKind::OutOfFuel, _) => "out of fuel: the expression costs too much".to_owned(),
         (ErrorKind::SyntaxError, Some(detail)) => detail.to_owned(),
         (kind, Some(detail)) => format!("{kind}: {detail}"),
         (kind, None) => kind.to_string(),
-    }
+    };
+    // A detail may quote a value, and an error is kept with its step.
+    words.truncate(words.floor_char_boundary(WORDS_BYTES_MAX));
+    words
 }
 
 /// Renders a value: text bare, whole numbers without `.0`, null as nothing, lists and maps as JSON.
