@@ -3,7 +3,7 @@
 //! Nothing here waits or does IO. What happens to a run becomes a [`Change`]; [`Active::next_commit`] turns all changes there
 //! are into one [`Commit`]; only when the store has recorded that does anything follow from it.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -13,6 +13,7 @@ use staunch_store::{AttemptEnd, AttemptKey, Claimed, Commit, Incarnation, NewAtt
 use tokio::sync::{oneshot, watch};
 
 use crate::engine::CancelError;
+use crate::load::Loaded;
 
 /// Which attempt of which step.
 pub(crate) type Place = (StepIndex, u32);
@@ -43,6 +44,32 @@ pub(crate) enum Change {
     Deadline,
 }
 
+/// How far a run was told to stop; each asks for more than the one before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Stopping {
+    /// Not at all.
+    No,
+    /// Its time was up.
+    TimedOut,
+    /// Somebody cancelled it; clean-up still runs.
+    Cancelled,
+    /// Somebody cancelled it, clean-up and all.
+    Forced,
+}
+
+impl Stopping {
+    /// What a run's events have told it.
+    pub(crate) fn of(events: &[Event]) -> Self {
+        let told = |event: &Event| match event {
+            Event::DeadlinePassed => Self::TimedOut,
+            Event::CancelRequested { force: false } => Self::Cancelled,
+            Event::CancelRequested { force: true } => Self::Forced,
+            Event::Kept { .. } | Event::Ended { .. } => Self::No,
+        };
+        events.iter().map(told).max().unwrap_or(Self::No)
+    }
+}
+
 /// An attempt in our hands.
 pub(crate) struct InHand {
     pub(crate) epoch: u32,
@@ -57,8 +84,8 @@ pub(crate) struct Active {
     pub(crate) attempts: BTreeMap<Place, InHand>,
     /// Attempts that the plan wants killed and that have not ended yet.
     pub(crate) doomed: BTreeMap<Place, Outcome>,
-    /// Whether it was cancelled or ran out of time: what starts now is clean-up.
-    pub(crate) stopping: bool,
+    /// Whether and how it was told to stop: what starts then is clean-up.
+    pub(crate) stopping: Stopping,
     /// Claims that its plan did not know; the store is asked.
     pub(crate) parked: Vec<Claimed>,
     /// Bytes of all outputs of its steps.
@@ -67,8 +94,8 @@ pub(crate) struct Active {
     waiting: Vec<Change>,
     /// In the commit that is under way.
     committing: Vec<Change>,
-    /// Pays for the plan.
-    pub(crate) charge: Charge,
+    #[expect(dead_code, reason = "pays for the plan for as long as that is held")]
+    charge: Charge,
 }
 
 impl Active {
@@ -84,7 +111,7 @@ impl Active {
             version,
             attempts: BTreeMap::new(),
             doomed: BTreeMap::new(),
-            stopping: false,
+            stopping: Stopping::No,
             parked: Vec::new(),
             outputs_bytes,
             waiting: Vec::new(),
@@ -117,7 +144,9 @@ impl Active {
             }
         }
         let commit = draft.commit;
-        if self.committing.is_empty() {
+        if commit.events.is_empty() {
+            // Nothing new: who asked for what is recorded already hears so.
+            self.recorded(self.version);
             return None;
         }
         Some(commit)
@@ -156,14 +185,19 @@ impl Active {
                     drop(reply.send(Err(CancelError::Over(outcome))));
                     return None;
                 }
-                self.stopping = true;
-                let event = Event::CancelRequested { force };
-                self.advance(event, "run.cancel_requested", json!({ "force": force }), draft)?;
+                let wanted = if force { Stopping::Forced } else { Stopping::Cancelled };
+                if self.stopping < wanted {
+                    let event = Event::CancelRequested { force };
+                    self.advance(event, "run.cancel_requested", json!({ "force": force }), draft)?;
+                    self.stopping = wanted;
+                }
                 Some(Change::Cancel { force, reply })
             }
             Change::Deadline => {
-                self.stopping = true;
-                self.advance(Event::DeadlinePassed, "run.deadline_passed", json!({}), draft)?;
+                if self.stopping == Stopping::No {
+                    self.advance(Event::DeadlinePassed, "run.deadline_passed", json!({}), draft)?;
+                    self.stopping = Stopping::TimedOut;
+                }
                 Some(Change::Deadline)
             }
         }
@@ -203,9 +237,11 @@ impl Active {
 
     /// The store knows better: goes on from its plan. Ends of attempts that it no longer holds for us are forgotten, all other
     /// changes happen to the new plan. Returns the attempts to be stopped, for they are no longer ours.
-    pub(crate) fn rebase(&mut self, plan: Plan, version: u64, ours: &HashSet<Place>) -> Vec<InHand> {
+    pub(crate) fn rebase(&mut self, loaded: Loaded) -> Vec<InHand> {
+        let Loaded { plan, version, stopping, ours, .. } = loaded;
         self.plan = plan;
         self.version = version;
+        self.stopping = stopping;
         let mut changes = std::mem::take(&mut self.committing);
         changes.append(&mut self.waiting);
         changes.retain(|change| match change {

@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::active::{Active, Change};
+use crate::active::{Active, Change, Stopping};
 use crate::deadlines::Deadlines;
 use crate::engine::{CancelError, Inner};
 use crate::event::{Command, Event};
@@ -235,7 +235,7 @@ impl Dispatch {
                         version: claimed.version,
                         started_at: None,
                         outcome: None,
-                        stopping: false,
+                        stopping: Stopping::No,
                         ours: [(claimed.key.step, claimed.key.attempt)].into(),
                     };
                     self.runs.insert(run, Held::Loading { claims: vec![claimed], changes: Vec::new() });

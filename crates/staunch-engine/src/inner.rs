@@ -161,8 +161,9 @@ impl Inner {
 
     pub(crate) fn run_ended(&self, run: RunId, outcome: RunOutcome) {
         self.counters.runs_ended[outcome as usize].fetch_add(1, Ordering::Relaxed);
-        // With the queue full, the sweep of the work directory finds what was left.
-        drop(self.over.try_send(run));
+        if self.over.try_send(run).is_err() {
+            tracing::debug!(%run, "its files are left to the next sweep: too many runs end at once");
+        }
     }
 
     /// The store failed. Said once until it works again: it fails at every write.

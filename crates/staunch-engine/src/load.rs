@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use staunch_flow::{Event, Plan, RunOutcome, Workflow};
 use staunch_store::{Journal, RevisionId, RunHead, RunId, StoreError, Timestamp};
 
-use crate::active::Place;
+use crate::active::{Place, Stopping};
 use crate::engine::Inner;
 
 /// A run's plan, rebuilt.
@@ -17,8 +17,8 @@ pub(crate) struct Loaded {
     pub(crate) version: u64,
     pub(crate) started_at: Option<Timestamp>,
     pub(crate) outcome: Option<RunOutcome>,
-    /// Whether it was cancelled or ran out of time before.
-    pub(crate) stopping: bool,
+    /// Whether and how it was told to stop.
+    pub(crate) stopping: Stopping,
     /// What is in flight, in the hands of this worker.
     pub(crate) ours: HashSet<Place>,
 }
@@ -50,8 +50,7 @@ impl Inner {
             .filter(|(_, holder)| *holder == Some(worker))
             .map(|(key, _)| (key.step, key.attempt))
             .collect();
-        let stopping =
-            journal.events.iter().any(|event| matches!(event, Event::CancelRequested { .. } | Event::DeadlinePassed));
+        let stopping = Stopping::of(&journal.events);
         let Journal { head, version, started_at, outcome, .. } = journal;
         Ok(Loaded { head, plan, version, started_at, outcome, stopping, ours })
     }

@@ -80,7 +80,9 @@ impl Inner {
             })
         });
         match recovered.await {
-            Some(Ok(done)) if done != Recovered::default() => tracing::info!(?done, "logs of an earlier life set in order"),
+            Some(Ok(done)) if done != Recovered::default() => {
+                tracing::info!(?done, "logs of an earlier life set in order")
+            }
             Some(Err(error)) => tracing::warn!(%error, "logs of an earlier life could not be set in order"),
             _ => {}
         }

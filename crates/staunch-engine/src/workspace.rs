@@ -30,10 +30,6 @@ impl Work {
         Self { directory, workspace }
     }
 
-    pub(crate) fn directory(&self) -> &Path {
-        &self.directory
-    }
-
     /// The places of an attempt; nothing is made yet.
     pub(crate) fn places(&self, run: RunId, step: StepIndex, attempt: u32, epoch: u32) -> Places {
         let home = self.run(run);
@@ -158,7 +154,7 @@ mod tests {
         Work::clear(&places).unwrap();
         work.remove(run).unwrap();
         work.remove(run).unwrap();
-        assert_eq!(fs::read_dir(work.directory()).unwrap().count(), 0);
+        assert_eq!(fs::read_dir(&work.directory).unwrap().count(), 0);
     }
 
     #[test]

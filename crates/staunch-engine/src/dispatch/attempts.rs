@@ -9,7 +9,7 @@ use staunch_store::{AttemptEnd, Claimed, LogPlace, RunId};
 use tokio::sync::watch;
 
 use super::{Dispatch, Held};
-use crate::active::{Active, Change, InHand, Place};
+use crate::active::{Active, Change, InHand, Place, Stopping};
 use crate::attempt::{Attempt, Done};
 use crate::event::Event;
 use crate::runner;
@@ -53,7 +53,7 @@ impl Dispatch {
                 return self.end_unstarted(&claimed, Outcome::Failed, &why);
             }
         };
-        if active.stopping && launch.timeout.is_none() {
+        if active.stopping != Stopping::No && launch.timeout.is_none() {
             launch.timeout = Some(Duration::from_secs(self.inner.limits.cleanup_seconds.into()));
         }
         let (stop, stopped) = watch::channel(None);

@@ -8,7 +8,7 @@ use staunch_store::{Claimed, Commit, NewEvent, RunId, Timestamp};
 use tokio::time::Instant;
 
 use super::{Dispatch, Held, STORE_RETRY};
-use crate::active::{Active, Change};
+use crate::active::{Active, Change, Stopping};
 use crate::engine::CancelError;
 use crate::event::Event;
 use crate::load::{LoadError, Loaded, since};
@@ -92,7 +92,7 @@ impl Dispatch {
         };
         let Some(Held::Loading { claims, changes }) = self.runs.remove(&run) else { return };
         let Loaded { head, plan, version, started_at, stopping, .. } = *loaded;
-        if !stopping {
+        if stopping == Stopping::No {
             self.watch_deadline(run, &plan, started_at);
         }
         let mut active = Active::new(head, plan, version, charge);
@@ -117,10 +117,11 @@ impl Dispatch {
     /// The store's view of a run differs from ours: its view holds.
     pub(super) fn rebase(&mut self, run: RunId, loaded: Loaded) {
         let Some(Held::Active(active)) = self.runs.get_mut(&run) else { return };
-        for lost in active.rebase(loaded.plan, loaded.version, &loaded.ours) {
+        let over = loaded.outcome.is_some();
+        for lost in active.rebase(loaded) {
             lost.stop.send_replace(Some((Outcome::Interrupted, true)));
         }
-        if loaded.outcome.is_some() {
+        if over {
             return self.let_go(run);
         }
         let startable = |claimed: &Claimed, plan: &Plan| {
