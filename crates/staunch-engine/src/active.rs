@@ -320,3 +320,6 @@ pub(crate) fn beginning(plan: &Plan, effects: Vec<Effect>) -> Commit {
     }
     draft.commit
 }
+
+#[cfg(test)]
+mod tests;
