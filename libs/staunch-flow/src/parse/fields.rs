@@ -20,7 +20,12 @@ impl<'n> Fields<'n> {
         let Yaml::Mapping(entries) = &node.value else {
             let message = format!("{} must be a mapping, found {}", place.noun(), node.found());
             let example = keys::names(place).next().unwrap_or_default();
-            findings.error_help(code::WRONG_TYPE, node.at, message, format!("write `key: value` pairs, such as `{example}: ...`"));
+            findings.error_help(
+                code::WRONG_TYPE,
+                node.at,
+                message,
+                format!("write `key: value` pairs, such as `{example}: ...`"),
+            );
             return None;
         };
         let mut fields = Self { place, found: Vec::new(), refused: false };
@@ -42,7 +47,10 @@ impl<'n> Fields<'n> {
 
     /// The key and its value.
     pub(crate) fn entry(&self, name: &str) -> Option<&'n Entry> {
-        debug_assert!(keys::find(self.place, name).is_some_and(|key| key.name == name), "no such key in the table: {name}");
+        debug_assert!(
+            keys::find(self.place, name).is_some_and(|key| key.name == name),
+            "no such key in the table: {name}"
+        );
         self.found.iter().find(|(key, _)| key.name == name).map(|(_, entry)| *entry)
     }
 
@@ -53,7 +61,12 @@ impl<'n> Fields<'n> {
         };
         if key.support == Support::Later {
             let message = format!("{} is not supported yet", quoted(&entry.name));
-            findings.error_help(code::NOT_SUPPORTED, entry.at, message, "remove it: the key is kept for a later version");
+            findings.error_help(
+                code::NOT_SUPPORTED,
+                entry.at,
+                message,
+                "remove it: the key is kept for a later version",
+            );
             self.refused = true;
             return;
         }
@@ -75,7 +88,14 @@ impl<'n> Fields<'n> {
             let names: Vec<&str> = keys::names(self.place).collect();
             format!("its keys are {}", names.join(", "))
         };
-        findings.unknown(code::UNKNOWN_KEY, entry.at, message, &kebab, keys::names(self.place), elsewhere.or_else(|| Some(listed())));
+        findings.unknown(
+            code::UNKNOWN_KEY,
+            entry.at,
+            message,
+            &kebab,
+            keys::names(self.place),
+            elsewhere.or_else(|| Some(listed())),
+        );
     }
 }
 
