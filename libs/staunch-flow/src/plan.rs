@@ -47,7 +47,7 @@ pub struct Plan {
     unsettled: u32,
     cancel: Cancel,
     deadline: bool,
-    /// What has shaped the run's outcome so far.
+    /// Whether the cancel has killed or skipped anything, and so decides the run's outcome; likewise the deadline.
     cancel_bit: bool,
     deadline_bit: bool,
     failed: bool,
