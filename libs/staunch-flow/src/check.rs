@@ -40,8 +40,10 @@ const STEP_PARTS: [&str; 3] = ["outcome", "outputs", "exit_code"];
 
 /// Checks every name of every template.
 pub(crate) fn check(scene: &Scene<'_>, uses: &[Use], findings: &mut Findings<'_>) {
-    let ids: HashMap<&str, usize> = scene.places.iter().enumerate().map(|(step, place)| (place.id.as_str(), step)).collect();
-    let names_steps = |used: &Use| used.template.names().any(|name| name.parts.first().is_some_and(|root| root == "steps"));
+    let ids: HashMap<&str, usize> =
+        scene.places.iter().enumerate().map(|(step, place)| (place.id.as_str(), step)).collect();
+    let names_steps =
+        |used: &Use| used.template.names().any(|name| name.parts.first().is_some_and(|root| root == "steps"));
     // The table of ancestors is only worth its memory if somebody asks.
     let ancestors = uses.iter().any(names_steps).then(|| Ancestors::of(scene.needs, scene.order));
     for used in uses {
@@ -100,7 +102,8 @@ impl Scene<'_> {
             let message = format!("step {} reads its own result, which it does not have yet", quoted(id));
             findings.warning(code::NOT_ANCESTOR, at, message, "read the result of an earlier step");
         } else if ancestors.is_some_and(|ancestors| !ancestors.holds(reader, step)) {
-            let message = format!("step {} may not be over when step {} reads it", quoted(id), quoted(&self.places[reader].id));
+            let message =
+                format!("step {} may not be over when step {} reads it", quoted(id), quoted(&self.places[reader].id));
             let help = format!("add {} to `needs:`", quoted(id));
             findings.warning(code::NOT_ANCESTOR, at, message, help);
         }
@@ -110,7 +113,9 @@ impl Scene<'_> {
 fn unknown_root(root: &str, at: At, findings: &mut Findings<'_>) {
     let message = format!("{} is not defined", quoted(root));
     let otherwise = match root {
-        "github" | "forge" | "gitea" => Some("there is no such name here: use `run`, `trigger`, `inputs` or `env`".to_owned()),
+        "github" | "forge" | "gitea" => {
+            Some("there is no such name here: use `run`, `trigger`, `inputs` or `env`".to_owned())
+        }
         _ => Some(format!("expressions know `{}`; a text needs quotes", ROOTS.join("`, `"))),
     };
     findings.unknown(code::UNKNOWN_NAME, at, message, root, ROOTS, otherwise);

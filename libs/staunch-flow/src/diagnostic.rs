@@ -87,7 +87,11 @@ impl Window {
         let line_end = text[start..].find('\n').map_or(text.len(), |at| start + at);
         let end = floor_boundary(text, span.end).clamp(start, line_end.max(start));
 
-        let left = text[line_start..start].char_indices().rev().nth(BEFORE_CHARS - 1).map_or(line_start, |(at, _)| line_start + at);
+        let left = text[line_start..start]
+            .char_indices()
+            .rev()
+            .nth(BEFORE_CHARS - 1)
+            .map_or(line_start, |(at, _)| line_start + at);
         let right = text[start..line_end].char_indices().nth(AFTER_CHARS).map_or(line_end, |(at, _)| start + at);
         let end = end.min(right);
         let before = printable_line(&text[left..start]);

@@ -18,6 +18,8 @@ mod simulator;
 #[cfg(test)]
 mod tests;
 mod turn;
+#[cfg(test)]
+mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -3,6 +3,7 @@
 use crate::check::Use;
 use crate::diagnostic::code;
 use crate::expr::Template;
+use crate::findings::quoted;
 use crate::findings::{At, Findings};
 use crate::graph::StepPlace;
 use crate::limits::{ENV_ENTRIES_MAX, TEMPLATE_BYTES_MAX};
@@ -10,7 +11,6 @@ use crate::parse::fields::entries;
 use crate::parse::file::Budgets;
 use crate::parse::tree::Node;
 use crate::parse::value;
-use crate::findings::quoted;
 use crate::workflow::Step;
 
 /// A workflow in the making.
@@ -95,7 +95,12 @@ impl<'f, 't> Draft<'f, 't> {
         let charset = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
         if name.is_empty() || !name.bytes().all(charset) || name.as_bytes()[0].is_ascii_digit() {
             let message = format!("{} cannot name an environment variable", quoted(name));
-            self.findings.error_help(code::INVALID_ID, at, message, "use letters, digits and `_`, not starting with a digit");
+            self.findings.error_help(
+                code::INVALID_ID,
+                at,
+                message,
+                "use letters, digits and `_`, not starting with a digit",
+            );
         } else if RESERVED.contains(&name) {
             let message = format!("`{name}` is set by Staunch itself");
             self.findings.error_help(code::RESERVED, at, message, "use another name");

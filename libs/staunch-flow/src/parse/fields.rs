@@ -19,7 +19,12 @@ impl<'n> Fields<'n> {
         let Yaml::Mapping(entries) = &node.value else {
             let message = format!("{} must be a mapping, found {}", place.noun(), node.found());
             let example = keys::names(place).next().unwrap_or_default();
-            findings.error_help(code::WRONG_TYPE, node.at, message, format!("write `key: value` pairs, such as `{example}: ...`"));
+            findings.error_help(
+                code::WRONG_TYPE,
+                node.at,
+                message,
+                format!("write `key: value` pairs, such as `{example}: ...`"),
+            );
             return None;
         };
         let mut fields = Self { place, found: Vec::new() };
@@ -36,7 +41,10 @@ impl<'n> Fields<'n> {
 
     /// The key and its value.
     pub(crate) fn entry(&self, name: &str) -> Option<&'n Entry> {
-        debug_assert!(keys::find(self.place, name).is_some_and(|key| key.name == name), "no such key in the table: {name}");
+        debug_assert!(
+            keys::find(self.place, name).is_some_and(|key| key.name == name),
+            "no such key in the table: {name}"
+        );
         self.found.iter().find(|(key, _)| key.name == name).map(|(_, entry)| *entry)
     }
 
@@ -68,7 +76,14 @@ impl<'n> Fields<'n> {
             let names: Vec<&str> = keys::names(self.place).collect();
             format!("its keys are {}", names.join(", "))
         };
-        findings.unknown(code::UNKNOWN_KEY, entry.at, message, &kebab, keys::names(self.place), elsewhere.or_else(|| Some(listed())));
+        findings.unknown(
+            code::UNKNOWN_KEY,
+            entry.at,
+            message,
+            &kebab,
+            keys::names(self.place),
+            elsewhere.or_else(|| Some(listed())),
+        );
     }
 }
 

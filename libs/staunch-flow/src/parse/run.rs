@@ -19,7 +19,12 @@ const SHELLS: [(&str, &[&str]); 4] = [
 
 /// Reads `shell:`. `None`, said, if it is wrong.
 pub(crate) fn shell(node: Option<&Node>, findings: &mut Findings<'_>) -> Option<Shell> {
-    let known = |name: &str| SHELLS.iter().find(|(shell, _)| *shell == name).map(|(_, argv)| argv.iter().map(|word| (*word).to_owned()).collect());
+    let known = |name: &str| {
+        SHELLS
+            .iter()
+            .find(|(shell, _)| *shell == name)
+            .map(|(_, argv)| argv.iter().map(|word| (*word).to_owned()).collect())
+    };
     let Some(node) = node else { return known("sh").map(|argv| Shell { argv }) };
     if let Yaml::List(list) = &node.value {
         if list.is_empty() || list.len() > SHELL_WORDS_MAX {
@@ -34,7 +39,11 @@ pub(crate) fn shell(node: Option<&Node>, findings: &mut Findings<'_>) -> Option<
         let argv: Option<Vec<String>> = argv.into_iter().collect();
         let argv = argv?;
         if argv[0].is_empty() {
-            findings.error(code::INVALID_VALUE, list[0].at, "the first word of `shell` is the program: it cannot be empty");
+            findings.error(
+                code::INVALID_VALUE,
+                list[0].at,
+                "the first word of `shell` is the program: it cannot be empty",
+            );
             return None;
         }
         return Some(Shell { argv });
@@ -44,16 +53,32 @@ pub(crate) fn shell(node: Option<&Node>, findings: &mut Findings<'_>) -> Option<
         return Some(Shell { argv });
     }
     let words: Vec<&str> = name.split_whitespace().filter(|word| *word != "{0}").collect();
-    let list = format!("write the command as a list, the script follows as its last argument: `shell: [{}{}]`", words.join(", "), if words.len() == 1 { ", -c" } else { "" });
+    let list = format!(
+        "write the command as a list, the script follows as its last argument: `shell: [{}{}]`",
+        words.join(", "),
+        if words.len() == 1 { ", -c" } else { "" }
+    );
     let message = format!("there is no shell called {}", quoted(name));
-    findings.unknown(code::INVALID_VALUE, node.at, message, name, SHELLS.iter().map(|(name, _)| *name), (!words.is_empty()).then_some(list));
+    findings.unknown(
+        code::INVALID_VALUE,
+        node.at,
+        message,
+        name,
+        SHELLS.iter().map(|(name, _)| *name),
+        (!words.is_empty()).then_some(list),
+    );
     None
 }
 
 /// Reads `run:` or `commands:`. `None`, said, if it is wrong; `None`, not said, if neither is there.
 pub(crate) fn script(fields: &Fields<'_>, shell: Option<&Shell>, findings: &mut Findings<'_>) -> Option<String> {
     if let (Some(_), Some(second)) = (fields.entry("run"), fields.entry("commands")) {
-        findings.error_help(code::DUPLICATE_KEY, second.at, "`run` and `commands` say the same thing twice", "keep one of them");
+        findings.error_help(
+            code::DUPLICATE_KEY,
+            second.at,
+            "`run` and `commands` say the same thing twice",
+            "keep one of them",
+        );
         return None;
     }
     let entry = fields.entry("run").or_else(|| fields.entry("commands"))?;
@@ -71,7 +96,12 @@ pub(crate) fn script(fields: &Fields<'_>, shell: Option<&Shell>, findings: &mut 
         _ => value::text(node, &what, RUN_BYTES_MAX, findings)?.to_owned(),
     };
     if script.trim().is_empty() {
-        findings.error_help(code::INVALID_VALUE, node.at, format!("{what} has no command"), "such as `run: echo hello`");
+        findings.error_help(
+            code::INVALID_VALUE,
+            node.at,
+            format!("{what} has no command"),
+            "such as `run: echo hello`",
+        );
         return None;
     }
     if script.len() > RUN_BYTES_MAX {
@@ -90,7 +120,8 @@ fn refuse(script: &str, first: usize, node: &Node, what: &str, shell: Option<&Sh
     let at = place_in(findings.text(), node.at, script, first);
     let at = if at == node.at { At { start: at.start, end: at.start } } else { at };
     let message = format!("`${{{{ }}}}` in {what}: a value pasted into a script could become code");
-    let help = mend(script, first, shell).unwrap_or_else(|| "bind the value under `env:` and read the variable".to_owned());
+    let help =
+        mend(script, first, shell).unwrap_or_else(|| "bind the value under `env:` and read the variable".to_owned());
     findings.error_help(code::EXPRESSION_IN_RUN, at, message, help);
 }
 
@@ -120,7 +151,8 @@ fn mend(script: &str, first: usize, shell: Option<&Shell>) -> Option<String> {
         let (before, after) = (&rest[..start], &rest[end + 2..]);
         let quote = before.chars().last().filter(|quote| matches!(quote, '"' | '\'') && after.starts_with(*quote));
         // Between quotes of its own the expression is replaced with them: single quotes would keep `$NAME` as it is.
-        let (before, after) = if quote.is_some() { (&before[..before.len() - 1], &after[1..]) } else { (before, after) };
+        let (before, after) =
+            if quote.is_some() { (&before[..before.len() - 1], &after[1..]) } else { (before, after) };
         let inside = format!("{mended}{before}").matches('"').count() % 2 == 1;
         mended.push_str(before);
         mended.push_str(&match (python, inside) {
