@@ -1,0 +1,6 @@
+//! What the engine's rooms do with real processes and real files.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod runner;
+mod runner_kit;
