@@ -122,7 +122,7 @@ impl Attempt {
             ("STAUNCH_LOSSES", self.claimed.losses.to_string().into()),
             ("STAUNCH_IDEMPOTENCY_KEY", format!("{run}/{}", self.step).into()),
             ("STAUNCH_RUN_ID", run.into()),
-            (runner::INSTANCE, inner.instance.clone().into()),
+            ("STAUNCH_INSTANCE", inner.instance.clone().into()),
         ];
         all.extend(ours.map(|(name, value)| (name.into(), value)));
         all.into_iter().collect()
@@ -153,7 +153,10 @@ impl Attempt {
         if error.is_some() && outcome == Outcome::Succeeded {
             outcome = Outcome::Failed;
         }
-        let result = runner::result_json(&exit, &outputs, error.as_deref());
+        let mut result = runner::result_json(&exit, &outputs);
+        if let (Some(error), Some(result)) = (error, result.as_object_mut()) {
+            result.insert("error".to_owned(), error.into());
+        }
         let log = exit.log.unwrap_or_else(|error| {
             tracing::warn!(run = %self.claimed.key.run, step = self.step, %error, "a log could not be kept whole");
             LogPlace::Nowhere
@@ -178,7 +181,7 @@ impl Attempt {
     }
 
     fn failed(self, message: &str) -> Done {
-        let end = self.end(Outcome::Failed, runner::no_result(message), Duration::ZERO, LogPlace::Nowhere);
+        let end = self.end(Outcome::Failed, no_result(message), Duration::ZERO, LogPlace::Nowhere);
         Done { end, outputs: BTreeMap::new(), stopped: false, left_behind: false }
     }
 
@@ -186,6 +189,12 @@ impl Attempt {
         let Claimed { key, epoch, .. } = self.claimed;
         AttemptEnd { key, worker: self.worker, epoch, outcome, result, duration, log }
     }
+}
+
+/// The result of an attempt of which nothing ran.
+pub(crate) fn no_result(why: &str) -> serde_json::Value {
+    let how = How::NotStarted { message: why.to_owned(), errno: 0, transient: false };
+    runner::result_json(&Exit::nothing(how, None), &BTreeMap::new())
 }
 
 async fn make(inner: &Arc<Inner>, places: &Places) -> Result<(), String> {

@@ -29,7 +29,7 @@ pub(crate) struct Inner {
     pub(crate) feed: Feed,
     pub(crate) tasks: Tasks,
     pub(crate) work: Work,
-    pub(crate) runner: Runner,
+    pub(crate) runner: Arc<Runner>,
     /// Environment of every step, under the workflow's.
     pub(crate) base_env: Vec<(OsString, OsString)>,
     /// Marks every process of a step of this data directory, so that strays can be told from others.
@@ -65,6 +65,9 @@ pub(crate) struct Counters {
     store_fails: AtomicBool,
 }
 
+/// After the grace of what a close still finds running.
+const KILL_EXTRA: Duration = Duration::from_secs(2);
+
 const OUTCOMES: [Outcome; 7] = [
     Outcome::Succeeded,
     Outcome::Failed,
@@ -85,7 +88,7 @@ pub(crate) struct Parts {
     pub(crate) logs: Arc<Logs>,
     pub(crate) feed: Feed,
     pub(crate) work: Work,
-    pub(crate) runner: Runner,
+    pub(crate) runner: Arc<Runner>,
     pub(crate) base_env: Vec<(OsString, OsString)>,
     pub(crate) instance: String,
     pub(crate) lease: Duration,
@@ -208,7 +211,8 @@ impl Inner {
     pub(crate) async fn close(&self) -> CloseCount {
         // The loop drains and the others stop; then the runner has nothing left that is wanted.
         self.tasks.close().await;
-        let children = self.runner.close().await;
+        let (runner, bound) = (Arc::clone(&self.runner), self.limits.kill_grace() + KILL_EXTRA);
+        let children = self.tasks.blocking(move || runner.close(bound)).await.unwrap_or(1) as u64;
         if let Err(error) = self.store.leave(self.worker()).await {
             tracing::warn!(%error, "the store was not told that this worker left; its attempts will count a loss");
         }

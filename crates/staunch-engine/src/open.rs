@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,11 +41,7 @@ pub(crate) async fn open(
     std::fs::create_dir_all(&work_directory)
         .map_err(|error| EngineError::Io { what: work_directory.display().to_string(), error })?;
     let instance = instance(&work_directory);
-    match runner::sweep_strays(&instance) {
-        Ok(0) => {}
-        Ok(strays) => tracing::warn!(strays, "killed processes that an earlier life of this server left"),
-        Err(error) => tracing::warn!(%error, "could not look for processes that an earlier life of this server left"),
-    }
+    kill_strays(&work_directory, &instance);
     let worker = Incarnation::generate();
     let freed = store.join(worker, lease).await?;
     if freed > 0 {
@@ -74,12 +71,22 @@ pub(crate) async fn open(
     Ok(inner)
 }
 
+/// Kills processes of steps that outlived an earlier life and its keepers. Each of their runs still has a directory.
+fn kill_strays(work_directory: &Path, instance: &str) {
+    let any = std::fs::read_dir(work_directory).is_ok_and(|mut runs| runs.next().is_some());
+    match if any { runner::sweep_strays(instance) } else { Ok(0) } {
+        Ok(0) => {}
+        Ok(strays) => tracing::warn!(strays, "killed processes that an earlier life of this server left"),
+        Err(error) => tracing::warn!(%error, "could not look for processes that an earlier life of this server left"),
+    }
+}
+
 fn start_runner(
     limits: &Limits,
     keeper: Vec<OsString>,
     captures: &Arc<Budget>,
     feed: &Feed,
-) -> Result<Runner, EngineError> {
+) -> Result<Arc<Runner>, EngineError> {
     let feed = feed.clone();
     let config = RunnerConfig {
         keeper,
@@ -92,7 +99,7 @@ fn start_runner(
         output_file_bytes_max: limits.output_file_bytes_max,
         on_output: Arc::new(move |key| feed.wake(key.run)),
     };
-    Runner::start(config).map_err(|error| EngineError::Io { what: "the runner".to_owned(), error })
+    Runner::start(config).map(Arc::new).map_err(|error| EngineError::Io { what: "the runner".to_owned(), error })
 }
 
 /// Looks at every run that is not over: its time limit goes on, its files stay. Returns them; each is 24 bytes.
@@ -122,7 +129,7 @@ async fn take_over(inner: &Inner, dispatch: &mut Dispatch) -> Result<HashSet<Run
 }
 
 /// A name for all processes of steps of this work directory: the same at each start, another elsewhere.
-fn instance(work_directory: &std::path::Path) -> String {
+fn instance(work_directory: &Path) -> String {
     let path = std::fs::canonicalize(work_directory).unwrap_or_else(|_| work_directory.to_path_buf());
     RevisionId::of(path.as_os_str().as_bytes()).to_string()[..32].to_owned()
 }

@@ -135,5 +135,9 @@ fn after_a_conflict_what_is_still_ours_happens_to_the_stores_plan() {
     assert!(active.rebase(loaded).is_empty());
     let commit = active.next_commit(worker, &mut 0).unwrap();
     assert_eq!(commit.version, 12);
-    assert_eq!(commit.ended.iter().map(|end| end.key.step).collect::<Vec<_>>(), [StepIndex(0)], "the other end is stale");
+    assert_eq!(
+        commit.ended.iter().map(|end| end.key.step).collect::<Vec<_>>(),
+        [StepIndex(0)],
+        "the other end is stale"
+    );
 }

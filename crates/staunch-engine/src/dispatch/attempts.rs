@@ -10,9 +10,8 @@ use tokio::sync::watch;
 
 use super::{Dispatch, Held};
 use crate::active::{Active, Change, InHand, Place, Stopping};
-use crate::attempt::{Attempt, Done};
+use crate::attempt::{Attempt, Done, no_result};
 use crate::event::Event;
-use crate::runner;
 use crate::tasks::Kind;
 
 impl Dispatch {
@@ -91,7 +90,7 @@ impl Dispatch {
             worker: self.worker,
             epoch: claimed.epoch,
             outcome,
-            result: runner::no_result(why),
+            result: no_result(why),
             duration: Duration::ZERO,
             log: LogPlace::Nowhere,
         }
@@ -109,7 +108,7 @@ impl Dispatch {
                 worker: self.worker,
                 epoch: hand.epoch,
                 outcome: Outcome::Failed,
-                result: runner::no_result("staunch failed to run it: see the server's log"),
+                result: no_result("staunch failed to run it: see the server's log"),
                 duration: Duration::ZERO,
                 log: LogPlace::Nowhere,
             };

@@ -35,7 +35,8 @@ pub(crate) async fn submit(engine: &Engine, text: &str) -> RunId {
 
 /// Submits a text with inputs.
 pub(crate) async fn submit_with(engine: &Engine, text: &str, inputs: &[(&str, Value)]) -> RunId {
-    let inputs: BTreeMap<String, Value> = inputs.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+    let inputs: BTreeMap<String, Value> =
+        inputs.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
     let target = Target::Text { text: text.into(), stem: "test".to_owned() };
     let submission = Submission { target, inputs, trigger: "test".to_owned(), key: None };
     engine.submit(submission).await.expect("the run is accepted").run

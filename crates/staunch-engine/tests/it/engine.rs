@@ -11,7 +11,11 @@ use crate::bed::{close, ended, engine, last, result, run, submit, submit_with, s
 async fn ground_g5_a_step_result_is_json_with_stdout_and_stderr() {
     let data = tempfile::tempdir().unwrap();
     let engine = engine(data.path(), Limits::default()).await;
-    let view = run(&engine, "steps:\n  - id: say\n    run: echo out; echo err >&2; echo key=value >> $STAUNCH_OUTPUT; exit 3\n").await;
+    let view = run(
+        &engine,
+        "steps:\n  - id: say\n    run: echo out; echo err >&2; echo key=value >> $STAUNCH_OUTPUT; exit 3\n",
+    )
+    .await;
     assert_eq!(summary(&view), "failed: say failed 1");
     let mut found = result(&view, "say");
     let object = found.as_object_mut().unwrap();
@@ -231,7 +235,10 @@ steps:
     assert_eq!(summary(&view), "succeeded: make succeeded 0, check succeeded 1, ship succeeded 1");
     assert_eq!(view.row.rerun_of, Some(first.row.head.id));
     let from = engine.rerun(again.run, Rerun::From("ship".to_owned()), None).await.unwrap();
-    assert_eq!(summary(&ended(&engine, from.run).await), "succeeded: make succeeded 0, check succeeded 0, ship succeeded 1");
+    assert_eq!(
+        summary(&ended(&engine, from.run).await),
+        "succeeded: make succeeded 0, check succeeded 0, ship succeeded 1"
+    );
     let unknown = engine.rerun(again.run, Rerun::From("shop".to_owned()), None).await;
     assert!(matches!(unknown, Err(SubmitError::UnknownStep { nearest: Some(nearest), .. }) if nearest == "ship"));
     close(engine).await;
@@ -250,7 +257,8 @@ steps:
 ";
     let view = run(&engine, text).await;
     assert_eq!(summary(&view), "failed: shell failed 1, place failed 1, value failed 1");
-    for (step, word) in [("shell", "/no/such/shell"), ("place", "no/such/place"), ("value", "steps.shell.outputs.none")] {
+    for (step, word) in [("shell", "/no/such/shell"), ("place", "no/such/place"), ("value", "steps.shell.outputs.none")]
+    {
         let error = result(&view, step)["error"].as_str().unwrap_or_default().to_owned();
         assert!(error.contains(word), "{step}: {error:?}");
     }
@@ -358,7 +366,10 @@ steps:
         };
         assert_eq!(outcome("leaks"), (Outcome::Leaked, true));
         let stats = engine.stats();
-        held.push((std::fs::read_dir("/proc/self/fd").unwrap().count(), stats.budgets.iter().map(|(_, used, _)| used).sum::<u64>()));
+        held.push((
+            std::fs::read_dir("/proc/self/fd").unwrap().count(),
+            stats.budgets.iter().map(|(_, used, _)| used).sum::<u64>(),
+        ));
     }
     // The first runs start keepers and threads; then nothing may grow.
     assert_eq!(held[3], held[7], "{held:?}");

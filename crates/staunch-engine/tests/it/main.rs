@@ -2,5 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod bed;
+mod engine;
 mod runner;
 mod runner_kit;
