@@ -31,6 +31,7 @@ pub(crate) enum Exit {
 
 impl Exit {
     /// All of them, in order.
+    #[cfg(test)]
     pub(crate) const ALL: [Self; 10] = [
         Self::Ok,
         Self::Failed,
@@ -50,6 +51,7 @@ impl Exit {
     }
 
     /// What it means, as the manual says it.
+    #[cfg(test)]
     pub(crate) const fn meaning(self) -> &'static str {
         match self {
             Self::Ok => "all went well; a run that was waited for succeeded",
@@ -76,6 +78,7 @@ impl Exit {
     }
 
     /// The table of the manual, in Markdown.
+    #[cfg(test)]
     pub(crate) fn table() -> String {
         let rows = Self::ALL.iter().map(|exit| format!("| {} | {} |\n", exit.code(), exit.meaning()));
         std::iter::once("| code | meaning |\n|---:|---|\n".to_owned()).chain(rows).collect()

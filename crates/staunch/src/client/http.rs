@@ -10,7 +10,7 @@ use staunch_server::wire::{
     Accepted, CancelRequest, LogPage, RerunRequest, Run, RunDetail, RunPage, SubmitRequest, WorkflowList,
 };
 use staunch_store::RunId;
-use ureq::http::{Response, StatusCode};
+use ureq::http::Response;
 use ureq::tls::{RootCerts, TlsConfig};
 use ureq::{Agent, Body, RequestBuilder};
 
@@ -214,11 +214,6 @@ fn one_of(given: &str, runs: &[Run]) -> Result<String, Failure> {
             Err(Failure::usage(message).hint("the last few characters tell runs apart best"))
         }
     }
-}
-
-/// Whether a status says that it may be better later.
-pub(super) fn is_later(status: StatusCode) -> bool {
-    matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE | StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT)
 }
 
 #[cfg(test)]

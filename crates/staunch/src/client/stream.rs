@@ -111,7 +111,8 @@ impl Reader {
                 Stop::Changed => continue,
                 Stop::Broken { fed: true } => (pause, tries) = (PAUSE_MIN, 0),
                 Stop::Broken { fed: false } => tries += 1,
-                Stop::Failed(failure) if failure.exit == Exit::Unreachable && tries < TRIES_MAX => tries += 1,
+                // It is gone for a while, or has no room for one more stream.
+                Stop::Failed(failure) if is_passing(&failure) && tries < TRIES_MAX => tries += 1,
                 Stop::Failed(failure) => {
                     // An error here means that nobody listens; then nobody needs to know.
                     self.sender.blocking_send(Err(failure)).unwrap_or_default();
@@ -214,6 +215,11 @@ impl Reader {
             cursor = Some(page.next);
         }
     }
+}
+
+/// Whether it may be better later.
+fn is_passing(failure: &Failure) -> bool {
+    matches!(failure.exit, Exit::Unreachable | Exit::Refused)
 }
 
 /// The news in a page of a step's log.

@@ -1,5 +1,6 @@
 //! Every key there is, for the manual, for `config show` and for the check of unknown ones.
 
+#[cfg(test)]
 use staunch_engine::{LimitDoc, Limits};
 
 /// A key outside `[limits]`.
@@ -64,6 +65,7 @@ pub(crate) fn limit_env(name: &str) -> String {
 }
 
 /// The limits as the manual shows them, in Markdown.
+#[cfg(test)]
 pub(crate) fn limits_table() -> String {
     let row = |limit: &LimitDoc| format!("| `{}` | {} | {} | {} |\n", limit.name, limit.value, limit.unit, limit.doc.trim());
     let rows = Limits::default().table().iter().map(row).collect::<String>();

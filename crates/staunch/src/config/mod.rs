@@ -8,7 +8,6 @@ mod origin;
 mod place;
 mod resolved;
 
-pub(crate) use key::{KEYS, limits_table};
 pub(crate) use layer::Sources;
 pub(crate) use origin::{Origin, Setting};
 pub(crate) use resolved::Config;

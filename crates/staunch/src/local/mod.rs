@@ -4,4 +4,4 @@ mod news;
 mod room;
 
 pub(crate) use news::{LocalNews, tail};
-pub(crate) use room::{Room, absolute, keeper, left_over, open_store, refused, temporary};
+pub(crate) use room::{LEASE, Room, absolute, keeper, left_over, open_store, refused, temporary};

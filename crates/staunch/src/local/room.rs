@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use staunch_engine::{Engine, EngineConfig, Limits};
 use staunch_store::{Durability, Logs, Sqlite, StoreError};
@@ -10,6 +11,10 @@ use tempfile::TempDir;
 
 use crate::exit::Exit;
 use crate::failure::Failure;
+
+/// How long an embedded engine's claims hold: its data directory is locked, so nobody else can want them, and a laptop may
+/// sleep for weeks.
+pub(crate) const LEASE: Duration = Duration::from_secs(365 * 86_400);
 
 /// An engine and where it keeps things: a directory that was named, or a temporary one that goes with it.
 pub(crate) struct Room {
@@ -36,6 +41,7 @@ impl Room {
             limits,
             work_directory: directory.join("work"),
             workflows_directory: None,
+            lease: LEASE,
             keeper: keeper(),
             base_env: std::env::vars_os().collect(),
             workspace: Some(workspace),

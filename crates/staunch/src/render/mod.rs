@@ -12,7 +12,7 @@ mod terminal;
 
 pub(crate) use live::{Live, Show, last_lines};
 pub(crate) use paint::{Ink, Paint};
-pub(crate) use quantity::{ago, bytes, duration, parse_duration};
+pub(crate) use quantity::{ago, bytes, parse_duration};
 pub(crate) use summary::{run_heading, run_rows, step_rows};
 pub(crate) use table::Table;
 pub(crate) use terminal::Terminal;

@@ -53,7 +53,7 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     while !rest.is_empty() {
         let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
         let number: u64 = rest[..digits].parse().map_err(|_| wrong())?;
-        let after = &rest[digits..];
+        let after = rest[digits..].trim_start();
         let letters = after.len() - after.trim_start_matches(|c: char| c.is_ascii_alphabetic()).len();
         let unit_ms = match &after[..letters] {
             "ms" => 1,

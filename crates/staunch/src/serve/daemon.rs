@@ -16,7 +16,7 @@ use crate::cli::{AllFlags, Serve};
 use crate::config::{Config, Origin, Sources};
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::local::{absolute, keeper, left_over, open_store, temporary};
+use crate::local::{LEASE, absolute, keeper, left_over, open_store, temporary};
 use crate::render::{Ink, Terminal};
 
 /// How long the runtime's own threads may take after everything of ours is closed.
@@ -142,6 +142,7 @@ async fn open(config: &Config, place: &Place) -> Result<Engine, Failure> {
         limits: config.limits,
         work_directory: place.data.join("work"),
         workflows_directory: Some(place.workflows.clone()),
+        lease: LEASE,
         keeper: keeper(),
         base_env: environment(),
         workspace: None,
