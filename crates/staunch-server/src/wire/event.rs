@@ -2,9 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use staunch_store::EventRow;
 use utoipa::ToSchema;
 
 use super::log::LogStream;
+use crate::steps::Steps;
 
 /// Something that happened to a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -74,4 +76,17 @@ pub struct GapEvent {
 pub struct EndEvent {
     /// The topics, as they were asked for.
     pub topics: Vec<String>,
+}
+
+impl Event {
+    /// An event of the store. Where its body names a step by its place in the workflow, the client gets the step's id.
+    pub(crate) fn new(row: EventRow, steps: &Steps) -> Self {
+        let mut body = serde_json::from_str(&row.body).unwrap_or(Value::Null);
+        if let Some(step) = body.get_mut("step")
+            && let Some(id) = step.as_u64().and_then(|index| steps.id(usize::try_from(index).ok()?))
+        {
+            *step = Value::from(id);
+        }
+        Self { seq: row.seq, at: row.at.rfc3339(), name: row.name, body }
+    }
 }

@@ -7,6 +7,7 @@ mod event;
 mod health;
 mod log;
 mod problem;
+mod request;
 mod run;
 mod words;
 mod workflow;
@@ -15,10 +16,12 @@ pub use event::{EndEvent, Event, EventPage, GapEvent, LogEvent, RunEvent};
 pub use health::{Check, Health};
 pub use log::{LogPage, LogRecord, LogStream};
 pub use problem::{Problem, ProblemDetail};
-pub use run::{
-    Accepted, Attempt, CancelRequest, RerunRequest, Run, RunDetail, RunPage, Step, SubmitRequest, Which, in_words,
-};
+pub use request::{Accepted, CancelRequest, RerunRequest, SubmitRequest, Which};
+pub use run::{Attempt, Run, RunDetail, RunPage, Step, in_words};
 pub use words::{RunState, StepPhase};
 pub use workflow::{
     BrokenFile, Diagnostic, Input, Severity, StepOutline, Validation, Workflow, WorkflowDetail, WorkflowList,
 };
+
+#[cfg(test)]
+mod tests;

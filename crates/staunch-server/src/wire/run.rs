@@ -1,4 +1,4 @@
-//! Runs, their steps and attempts, and what can be asked of them.
+//! Runs, their steps and attempts.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -109,56 +109,6 @@ pub struct RunPage {
     pub items: Vec<Run>,
     /// `cursor` of the next page; null on the last.
     pub next_cursor: Option<String>,
-}
-
-/// A request to run a workflow.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct SubmitRequest {
-    /// The inputs. Strings are accepted for numbers and booleans.
-    #[serde(default)]
-    #[schema(value_type = Object)]
-    pub inputs: BTreeMap<String, Value>,
-}
-
-/// Which steps a rerun runs again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Which {
-    /// All.
-    All,
-    /// Those that did not succeed, and all that depend on them.
-    Failed,
-}
-
-/// A request to run steps of an ended run again: exactly one of the two.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct RerunRequest {
-    /// All of them, or those that did not succeed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub which: Option<Which>,
-    /// The step with this id, and all that depend on it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub from: Option<String>,
-}
-
-/// A request to stop a run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct CancelRequest {
-    /// Skip the clean-up steps too.
-    #[serde(default)]
-    pub force: bool,
-}
-
-/// A run was accepted: it is on disk.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct Accepted {
-    /// Its id.
-    pub id: String,
-    /// Whether the Idempotency-Key was seen before, and this is the run that was accepted then.
-    pub replayed: bool,
 }
 
 impl From<&RunRow> for Run {

@@ -14,8 +14,8 @@ pub struct Workflow {
     pub name: String,
     /// The file it comes from, relative to the workflows directory.
     pub file: Option<String>,
-    /// Its current text, by SHA-256 in hexadecimal.
-    pub revision: String,
+    /// Its current text, by SHA-256 in hexadecimal; null if it was only checked.
+    pub revision: Option<String>,
     /// What it is for.
     pub description: Option<String>,
     /// When the current text became current, RFC 3339 in UTC.
@@ -132,15 +132,15 @@ impl Workflow {
     pub fn new(known: &Known, updated_at: Option<Timestamp>) -> Self {
         Self {
             file: known.file.clone(),
-            revision: known.revision.to_string(),
+            revision: Some(known.revision.to_string()),
             updated_at: updated_at.map(Timestamp::rfc3339),
             warnings: known.warnings.iter().map(Diagnostic::from).collect(),
-            ..Self::of_text(&known.workflow, String::new())
+            ..Self::of_text(&known.workflow, None)
         }
     }
 
     /// A workflow that was only parsed.
-    pub fn of_text(workflow: &staunch_flow::Workflow, revision: String) -> Self {
+    pub fn of_text(workflow: &staunch_flow::Workflow, revision: Option<String>) -> Self {
         let id = |index: StepIndex| workflow.steps.get(index.0 as usize).map(|step| step.id.clone());
         Self {
             name: workflow.name.clone(),
