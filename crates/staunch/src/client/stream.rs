@@ -186,7 +186,7 @@ impl Reader {
             Some(news) => {
                 let unheard = self.topics.told(&news);
                 let late = match &news {
-                    News::Ended { step, .. } if unheard => self.whole_log(step),
+                    News::Ended { step, attempt, .. } if unheard => self.whole_log(step, *attempt),
                     _ => Vec::new(),
                 };
                 late.into_iter().chain([news]).collect()
@@ -194,11 +194,11 @@ impl Reader {
         }
     }
 
-    fn whole_log(&self, step: &str) -> Vec<News> {
+    /// What an attempt said that is over.
+    fn whole_log(&self, step: &str, attempt: u32) -> Vec<News> {
         let mut news = Vec::new();
-        let mut cursor = None;
+        let mut query = vec![("attempt", attempt.to_string())];
         loop {
-            let query: Vec<_> = cursor.iter().map(|cursor: &String| ("cursor", cursor.clone())).collect();
             // What cannot be had is said in its place: the run itself goes on.
             let page = match self.client.log(&self.run, step, &query) {
                 Ok(page) => page,
@@ -212,7 +212,7 @@ impl Reader {
             if page.end || page.records.is_empty() {
                 return news;
             }
-            cursor = Some(page.next);
+            query = vec![("cursor", page.next)];
         }
     }
 }

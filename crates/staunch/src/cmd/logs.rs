@@ -88,18 +88,35 @@ fn print(
     printer: &mut Printer,
     terminal: &mut Terminal,
 ) -> Result<(), Failure> {
-    for step in detail.steps.iter().filter(|step| !step.attempts.is_empty()) {
-        let mut query: Vec<_> = tail.map(|lines| ("tail", lines.to_string())).into_iter().collect();
-        while !terminal.is_gone() {
-            let page = client.log(&detail.run.id, &step.id, &query)?;
-            for news in of_page(&step.id, &page) {
-                printer.news(terminal, &news)?;
-            }
-            if page.end || page.records.is_empty() {
-                break;
-            }
-            query = vec![("cursor", page.next)];
+    for step in &detail.steps {
+        // The last lines are those of the last attempt; the whole log is that of all.
+        let begun = step.attempts.iter().filter(|attempt| attempt.started_at.is_some());
+        let wanted = begun.clone().skip(if tail.is_some() { begun.count().saturating_sub(1) } else { 0 });
+        for attempt in wanted {
+            let mut query = vec![("attempt", attempt.attempt.to_string())];
+            query.extend(tail.map(|lines| ("tail", lines.to_string())));
+            print_attempt(client, (&detail.run.id, &step.id), query, printer, terminal)?;
         }
+    }
+    Ok(())
+}
+
+fn print_attempt(
+    client: &Client,
+    (run, step): (&str, &str),
+    mut query: Vec<(&'static str, String)>,
+    printer: &mut Printer,
+    terminal: &mut Terminal,
+) -> Result<(), Failure> {
+    while !terminal.is_gone() {
+        let page = client.log(run, step, &query)?;
+        for news in of_page(step, &page) {
+            printer.news(terminal, &news)?;
+        }
+        if page.end || page.records.is_empty() {
+            break;
+        }
+        query = vec![("cursor", page.next)];
     }
     Ok(())
 }

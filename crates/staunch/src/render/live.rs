@@ -117,18 +117,15 @@ fn show_news(
                 step.push(terminal, width, *stream, bytes);
             }
         }
-        News::Ended { step, attempt, outcome } => {
-            let Some(lines) = steps.get_mut(step) else { return };
-            lines.finish(terminal, width);
-            if show == Show::All && *outcome != Outcome::Succeeded {
-                let said = format!("{}: attempt {attempt} {}", lines.name, outcome.word());
-                terminal.say(terminal.talk_paint().ink(Ink::Faint, &said).to_string());
+        News::Ended { step, .. } => {
+            if let Some(lines) = steps.get_mut(step) {
+                lines.finish(terminal, width);
             }
         }
         News::Retrying { step, attempt, delay } if show == Show::All => {
             let Some(lines) = steps.get(step) else { return };
-            let said = format!("{}: attempt {attempt} in {}", lines.name, duration(*delay));
-            terminal.say(terminal.talk_paint().ink(Ink::Faint, &said).to_string());
+            let said = format!("{}: attempt {} failed, trying again in {}", lines.name, attempt - 1, duration(*delay));
+            terminal.say(terminal.talk_paint().ink(Ink::Warn, &said).to_string());
         }
         News::Settled { step, outcome, why } => {
             let Some(lines) = steps.get_mut(step) else { return };
