@@ -122,10 +122,10 @@ fn fuzz(options: &Options, seeds: &[Vec<u8>], reports: &SyncSender<Report>) {
     let mut files = 0;
     while Instant::now() < end {
         let bytes = if options.file.is_some() { seeds.concat() } else { mutated(&mut rng, &pool) };
-        // The supervisor is gone only if the process is about to end.
-        let _ = reports.send(Report::Trying(bytes.clone()));
+        // A report is refused only if the supervisor is gone, and then the process is about to end.
+        drop(reports.send(Report::Trying(bytes.clone())));
         let Ok(parsed) = catch_unwind(|| answer(&bytes)) else {
-            let _ = reports.send(Report::Broken(bytes));
+            drop(reports.send(Report::Broken(bytes)));
             return;
         };
         files += 1;
@@ -134,13 +134,12 @@ fn fuzz(options: &Options, seeds: &[Vec<u8>], reports: &SyncSender<Report>) {
         if said.iter().any(|code| !answers.contains_key(code)) && pool.len() < seeds.len() + 1_000 {
             pool.push(bytes);
         }
-        said.first()
-            .map_or_else(|| *answers.entry("usable").or_default() += 1, |code| *answers.entry(code).or_default() += 1);
+        *answers.entry(said.first().copied().unwrap_or("usable")).or_default() += 1;
         if options.file.is_some() {
             break;
         }
     }
-    let _ = reports.send(Report::Over(files, answers));
+    drop(reports.send(Report::Over(files, answers)));
 }
 
 fn save(out: &Path, bytes: &[u8], why: &str) -> ExitCode {
