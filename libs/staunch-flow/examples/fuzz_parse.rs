@@ -129,12 +129,16 @@ fn fuzz(options: &Options, seeds: &[Vec<u8>], reports: &SyncSender<Report>) {
             return;
         };
         files += 1;
-        let said = codes(&parsed);
+        let mut said = codes(&parsed);
+        said.dedup();
         // An answer never seen is a path never taken: its file becomes a seed.
-        if said.iter().any(|code| !answers.contains_key(code)) && pool.len() < seeds.len() + 1_000 {
+        if said.iter().any(|code| !answers.contains_key(code)) {
             pool.push(bytes);
         }
-        *answers.entry(said.first().copied().unwrap_or("usable")).or_default() += 1;
+        if said.is_empty() {
+            said.push("usable");
+        }
+        said.into_iter().for_each(|code| *answers.entry(code).or_default() += 1);
         if options.file.is_some() {
             break;
         }

@@ -143,15 +143,15 @@ macro_rules! codes {
 }
 
 codes! {
+    EXPRESSION = "bad_expression", "A `${{ }}` is not closed or does not parse.";
     BINARY = "binary_file", "The file holds a NUL byte or is UTF-16: it is not a text in UTF-8.";
     CYCLE = "cycle", "Steps need each other in a circle; the message prints the path.";
     DUPLICATE_ID = "duplicate_id", "Two steps have the same id.";
     DUPLICATE_KEY = "duplicate_key", "A mapping has the same key twice, perhaps in two spellings.";
     DUPLICATE_NEED = "duplicate_need", "Warning: `needs:` names a step twice.";
     EMPTY = "empty_file", "The file holds nothing but space and comments.";
-    EXPRESSION = "bad_expression", "A `${{ }}` is not closed or does not parse.";
-    EXPRESSION_HERE = "expression_not_allowed", "A `${{ }}` stands where values are taken literally.";
     EXPRESSION_IN_RUN = "expression_in_run", "A `${{ }}` in a script: values reach scripts through `env:` only, so that no value can become code.";
+    EXPRESSION_HERE = "expression_not_allowed", "A `${{ }}` stands where values are taken literally.";
     INVALID_ID = "invalid_id", "An id or a name has a character that it must not have, is empty or too long.";
     INVALID_VALUE = "invalid_value", "The type is right, but the value is not: out of range, malformed, none of the choices.";
     MISSING_KEY = "missing_key", "A key that must be there is not.";
@@ -163,13 +163,13 @@ codes! {
     SELF_NEED = "self_need", "A step needs itself.";
     SEVERAL_DOCUMENTS = "several_documents", "The file holds more than one YAML document.";
     SYNTAX = "syntax", "The file is not valid YAML.";
-    TAG = "unsupported_tag", "A YAML tag other than `!!str`.";
     TOO_BIG = "too_big", "A bound of the file is exceeded: bytes, nodes, depth, aliases, steps, the length of a value.";
     TOO_MANY = "too_many_diagnostics", "There is more to say than is said.";
     UNKNOWN_INPUT = "unknown_input", "An expression names an input that is not declared.";
     UNKNOWN_KEY = "unknown_key", "No such key here.";
     UNKNOWN_NAME = "unknown_name", "An expression uses a name that nothing defines.";
     UNKNOWN_STEP = "unknown_step", "`needs:` or an expression names a step that is not there.";
+    TAG = "unsupported_tag", "A YAML tag other than `!!str`.";
     WRONG_TYPE = "wrong_type", "The value has another type than the key wants.";
 }
 

@@ -315,3 +315,6 @@ fn meaning(key: &Key) -> String {
     // A bar would end the table's cell.
     meaning.replace('|', "\\|")
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,71 @@
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::collections::HashSet;
+use std::fmt::Write as _;
+use std::path::Path;
+
+use crate::diagnostic::CODES;
+
+use super::*;
+
+#[test]
+fn no_word_means_two_keys_of_one_place() {
+    let mut seen = HashSet::new();
+    for key in KEYS {
+        for word in std::iter::once(&key.name).chain(key.aliases) {
+            assert!(seen.insert((key.place, *word)), "{} in {:?} stands twice", word, key.place);
+            assert!(word.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'), "{word} is not in kebab case");
+        }
+    }
+    for (place, word, _) in FOREIGN {
+        assert!(find(*place, word).is_none(), "{word} is our own");
+    }
+}
+
+#[test]
+fn every_key_that_can_be_used_is_explained() {
+    for key in KEYS.iter().filter(|key| key.support == Support::Now) {
+        assert!(!key.kind.is_empty() && key.doc.ends_with('.'), "{}", key.path());
+    }
+}
+
+/// What stands between two markers of a page is printed from the code. `UPDATE_DOCS=1` writes it.
+fn printed(page: &Path, name: &str, content: &str) {
+    let text = std::fs::read_to_string(page).unwrap();
+    let (begin, end) = (format!("<!-- {name}:begin -->\n"), format!("<!-- {name}:end -->"));
+    let start = text.find(&begin).unwrap() + begin.len();
+    let stop = text.find(&end).unwrap();
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(page, format!("{}\n{}\n{}", &text[..start], content.trim(), &text[stop..])).unwrap();
+        return;
+    }
+    assert_eq!(text[start..stop].trim(), content.trim(), "UPDATE_DOCS=1 cargo test -p staunch-flow writes it anew");
+}
+
+#[test]
+fn the_manual_is_printed_from_the_tables() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/workflow-file.md");
+    printed(&page, "keys", &manual());
+    let mut codes = "| Code | Meaning |\n|---|---|\n".to_owned();
+    for (code, meaning) in CODES {
+        let _ = writeln!(codes, "| `{code}` | {meaning} |");
+    }
+    printed(&page, "codes", &codes);
+}
+
+/// The Markdown blocks marked as YAML in the manual are whole files that work.
+#[test]
+fn the_manuals_examples_parse() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/workflow-file.md");
+    let text = std::fs::read_to_string(page).unwrap();
+    let mut examples = 0;
+    for block in text.split("```yaml\n").skip(1) {
+        let example = block.split("```").next().unwrap();
+        let parsed = crate::parse::parse(example.as_bytes(), "example", &crate::parse::Budgets::default());
+        let said: Vec<String> =
+            parsed.diagnostics.iter().map(|said| said.render("example.yaml", example, false)).collect();
+        assert!(said.is_empty(), "{}", said.join("\n"));
+        examples += 1;
+    }
+    assert!(examples >= 4, "only {examples} examples found");
+}
