@@ -120,14 +120,20 @@ fn floor_boundary(text: &str, at: usize) -> usize {
     text.floor_char_boundary(at.min(text.len()))
 }
 
-/// A line of the file without what would move a terminal's cursor.
-fn printable_line(part: &str) -> String {
-    part.chars().filter(|c| *c != '\r').map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect()
+/// Whether a terminal would do something else with it than show it: move its cursor, or turn the direction of writing,
+/// so that a file could make a diagnostic say what it does not say.
+fn is_active(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// A message without control characters other than line breaks: parts of it come from the file.
+/// A line of the file as it can be shown.
+fn printable_line(part: &str) -> String {
+    part.chars().filter(|c| *c != '\r').map(|c| if is_active(c) && c != '\t' { '\u{fffd}' } else { c }).collect()
+}
+
+/// A message as it can be shown: parts of it come from the file.
 fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
+    text.chars().map(|c| if is_active(c) && c != '\n' { '\u{fffd}' } else { c }).collect()
 }
 
 /// Declares the codes once, as constants and as the table of the manual.
@@ -146,7 +152,7 @@ codes! {
     EXPRESSION = "bad_expression", "A `${{ }}` is not closed or does not parse.";
     BINARY = "binary_file", "The file holds a NUL byte or is UTF-16: it is not a text in UTF-8.";
     CYCLE = "cycle", "Steps need each other in a circle; the message prints the path.";
-    DUPLICATE_ID = "duplicate_id", "Two steps have the same id.";
+    DUPLICATE_ID = "duplicate_id", "Two steps have the same id, or two inputs the same environment variable.";
     DUPLICATE_KEY = "duplicate_key", "A mapping has the same key twice, perhaps in two spellings.";
     DUPLICATE_NEED = "duplicate_need", "Warning: `needs:` names a step twice.";
     EMPTY = "empty_file", "The file holds nothing but space and comments.";

@@ -21,6 +21,7 @@ fn names_that_are_there_in_time_are_fine() {
         "- { id: a, run: x }\n- { run: y }\n- { run: z, if: \"steps.a.outcome == 'failed' || always()\" }",
         "- { run: x }\n- { run: y, if: \"steps.step-1.outcome == 'failed' || always()\" }",
         "- parallel: [{ id: a, run: x }]\n- { run: z, if: steps.a.outputs.go }",
+        "- { run: y, env: { A: \"${{ steps.b.outputs.k | default('-') }}\" } }\n- { id: b, run: x }",
         "- { run: x, env: { A: \"${{ inputs }}\", B: \"${{ 'steps.nobody' }}\" } }",
     ] {
         assert_eq!(said(step), Vec::<String>::new(), "{step}");
@@ -61,4 +62,12 @@ fn steps_that_may_not_be_over_are_warnings() {
     ] {
         assert_eq!(said(steps), [expected], "{steps}");
     }
+}
+
+#[test]
+fn the_workflows_env_is_made_for_early_steps_too() {
+    let text = "env: { A: \"${{ steps.a.outcome }}\" }\nsteps: [{ id: a, run: x }]";
+    let parsed = parse(text.as_bytes(), "stem", &Budgets::default());
+    assert_eq!(parsed.diagnostics.iter().map(|said| said.code).collect::<Vec<_>>(), ["not_before"]);
+    assert!(parsed.workflow.is_some());
 }

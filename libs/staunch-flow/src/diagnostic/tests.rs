@@ -42,6 +42,14 @@ fn a_text_that_is_another_cannot_break_it() {
 }
 
 #[test]
+fn a_file_cannot_turn_the_direction_of_writing() {
+    let mut diagnostic = at(0, 1, 1, 1);
+    diagnostic.message = "there is no step `\u{202e}x`".to_owned();
+    let shown = diagnostic.render("w\u{2066}.yaml", "\u{202e}x\u{200f}", false);
+    assert!(!shown.contains(['\u{202e}', '\u{2066}', '\u{200f}']), "{shown:?}");
+}
+
+#[test]
 fn a_long_line_is_shown_in_part_with_the_right_column() {
     let text = format!("{}BAD{}", "x".repeat(5_000), "y".repeat(5_000));
     let shown = at(5_000, 5_003, 1, 5_001).render("w.yaml", &text, false);

@@ -88,8 +88,8 @@ proptest! {
             prop_assert!(done.insert(*step), "no step twice");
         }
         // What is not in the order cannot come next either.
-        for step in 0..12 {
-            let ready = needs[step].iter().all(|need| done.contains(&(*need as usize)));
+        for (step, needs) in needs.iter().enumerate() {
+            let ready = needs.iter().all(|need| done.contains(&(*need as usize)));
             prop_assert_eq!(ready, done.contains(&step));
         }
         prop_assert_eq!(said.is_empty(), order.len() == 12);

@@ -78,6 +78,21 @@ fn a_value_has_at_most_64_kib() {
 }
 
 #[test]
+fn all_values_together_have_at_most_512_kib() {
+    let names: Vec<String> = (0..9).map(|number| format!("n{number}")).collect();
+    let text = format!("inputs: {{ {} }}\nsteps: [{{ run: x }}]", names.join(": , ") + ":");
+    let workflow = parse(text.as_bytes(), "w", &Budgets::default()).workflow.unwrap();
+    let given = |count: usize, more: usize| {
+        let mut given: BTreeMap<String, Value> =
+            names[..count].iter().map(|name| (name.clone(), json!("x".repeat(65_536)))).collect();
+        given.insert("n8".to_owned(), json!("x".repeat(more)));
+        workflow.inputs(&given).map(|_| ()).map_err(|errors| errors[0].message.clone())
+    };
+    assert_eq!((given(7, 65_536), given(8, 0)), (Ok(()), Ok(())));
+    assert_eq!(given(8, 1), Err("all inputs together have 524289 bytes, more than 524288".to_owned()));
+}
+
+#[test]
 fn a_flood_of_names_gets_a_hundred_answers() {
     let given: BTreeMap<String, Value> =
         (0..10_000).map(|number| (format!("{number}{}", "x".repeat(1_000)), json!(1))).collect();

@@ -36,7 +36,10 @@ fn printed(page: &Path, name: &str, content: &str) {
     let start = text.find(&begin).unwrap() + begin.len();
     let stop = text.find(&end).unwrap();
     if std::env::var_os("UPDATE_DOCS").is_some() {
-        std::fs::write(page, format!("{}\n{}\n{}", &text[..start], content.trim(), &text[stop..])).unwrap();
+        // Another test reads the page meanwhile: it must never see half of it.
+        let new = page.with_extension(name);
+        std::fs::write(&new, format!("{}\n{}\n\n{}", &text[..start], content.trim(), &text[stop..])).unwrap();
+        std::fs::rename(new, page).unwrap();
         return;
     }
     assert_eq!(text[start..stop].trim(), content.trim(), "UPDATE_DOCS=1 cargo test -p staunch-flow writes it anew");

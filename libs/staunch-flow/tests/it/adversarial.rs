@@ -144,13 +144,37 @@ fn thousands_of_unknown_needs_and_keys() {
 }
 
 #[test]
-fn an_error_beyond_the_last_diagnostic_still_counts() {
-    // 150 warnings come first in the list; the only error comes after them.
-    let needs = "a, ".repeat(150);
-    let text = format!("steps:\n- {{id: a, run: x}}\n- {{run: y, needs: [{needs}]}}\n- {{run: z, needs: [nobody]}}\n");
-    let parsed = answer(text.as_bytes());
-    assert!(parsed.workflow.is_none());
-    assert_eq!(parsed.diagnostics.len(), 100);
+fn errors_come_before_warnings_when_there_is_too_much_to_say() {
+    let text = |need: &str| {
+        let needs = "a, ".repeat(150);
+        format!("steps:\n- {{id: a, run: x}}\n- {{run: y, needs: [{needs}]}}\n- {{run: z, needs: [{need}]}}\n")
+    };
+    let warned = answer(text("a").as_bytes());
+    assert!(warned.workflow.is_some(), "warnings do not make a file unusable, however many");
+    assert_eq!((warned.diagnostics.len(), codes(&warned)[99]), (100, "too_many_diagnostics"));
+    assert_eq!(warned.diagnostics[99].message, "and 50 more, not shown");
+    let refused = answer(text("nobody").as_bytes());
+    assert!(refused.workflow.is_none());
+    assert_eq!(refused.diagnostics.len(), 100);
+    assert!(codes(&refused).contains(&"unknown_step"), "{:?}", codes(&refused));
+}
+
+#[test]
+fn tens_of_thousands_of_names_in_expressions() {
+    // 64 expressions of 40 names in each of 12 variables: 30,720 names, right and wrong ones.
+    for (name, code) in [
+        ("inputs.a", None),
+        ("inputs.b", Some("unknown_input")),
+        ("steps.x.outcome", Some("unknown_step")),
+        ("nobody", Some("unknown_name")),
+    ] {
+        let expression = vec![name; 40].join("~");
+        let value = format!("${{{{{expression}}}}} ").repeat(64);
+        let env: String = (0..12).fold(String::new(), |env, number| env + &format!("V{number}: \"{value}\"\n  "));
+        let parsed = answer(format!("inputs: {{ a: }}\nenv:\n  {env}\nsteps: [{{ run: x }}]\n").as_bytes());
+        assert_eq!(parsed.diagnostics.first().map(|said| said.code), code);
+        assert_eq!(parsed.workflow.is_some(), code.is_none());
+    }
 }
 
 #[test]
@@ -236,6 +260,9 @@ fn anchors_and_merge_keys_work() {
         .map(|step| (step.run.as_str(), step.timeout.unwrap().as_secs(), step.env.len()))
         .collect();
     assert_eq!(runs, [("a", 5, 1), ("c", 5, 1), ("a", 1, 2)]);
+    let keys = "steps:\n  - { &r run: x, &i id: *r , name: *i }\n  - { *r : *i, ? *i : b }\n";
+    let steps = answer(keys.as_bytes()).workflow.unwrap().steps;
+    assert_eq!((steps[0].id.as_str(), steps[0].name.as_deref(), steps[1].run.as_str()), ("run", Some("id"), "id"));
     assert!(said(b"steps: [{ <<: a, run: b }]", "wrong_type").contains("merge key"));
     assert_eq!(codes(&answer(b"steps: [{ '<<': a, run: b }]")), ["unknown_key"]);
     assert_eq!(codes(&answer(b"a: &a { <<: *a }")), ["syntax"]);
