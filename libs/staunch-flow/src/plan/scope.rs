@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use crate::expr::{ExprError, Scope, Status, Template};
-use crate::workflow::{StepIndex, Workflow};
+use crate::workflow::{ContinueOnError, Input, InputType, Need, Step, StepIndex, Workflow};
 
 use super::{Cancel, Launch, Plan, Settled, Why};
 
@@ -165,9 +165,10 @@ fn within(place: &str, error: ExprError) -> ExprError {
     ExprError { message: format!("in {place}: {}", error.message), ..error }
 }
 
-/// Heap bytes of outputs, with what a tree of strings costs a leaf.
+/// Heap bytes of outputs. A tree allocates nodes for eleven entries and may fill half of them.
 pub(super) fn outputs_bytes(outputs: &BTreeMap<String, String>) -> usize {
-    outputs.iter().map(|(name, value)| name.len() + value.len() + 96).sum()
+    let node = if outputs.is_empty() { 0 } else { 640 };
+    node + outputs.iter().map(|(name, value)| name.len() + value.len() + 112).sum::<usize>()
 }
 
 /// Heap bytes of a reason.
@@ -193,33 +194,45 @@ pub(super) fn json_bytes(value: &Value) -> usize {
 
 /// Heap bytes of a workflow: an estimate from above.
 pub(super) fn workflow_bytes(workflow: &Workflow) -> usize {
-    let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
-    let env = |env: &[(String, Template)]| {
-        env.iter()
-            .map(|(name, template)| name.len() + template.bytes() + size_of::<(String, Template)>())
-            .sum::<usize>()
+    // A block of the heap costs its owner some bytes besides what it holds.
+    const BLOCK: usize = 16;
+    let text = |text: &String| text.capacity() + BLOCK;
+    let option = |optional: &Option<String>| optional.as_ref().map_or(0, text);
+    let env = |env: &Vec<(String, Template)>| {
+        let entries: usize = env.iter().map(|(name, template)| text(name) + template.bytes()).sum();
+        env.capacity() * size_of::<(String, Template)>() + BLOCK + entries
     };
-    let inputs: usize = workflow
-        .inputs
-        .iter()
-        .map(|input| 256 + input.name.len() + text(&input.description) + input.default.as_ref().map_or(0, json_bytes))
-        .sum();
-    let steps: usize = workflow
-        .steps
-        .iter()
-        .map(|step| {
-            let templates = [&step.working_directory, &step.condition].into_iter().flatten().map(Template::bytes);
-            let shell = step.shell.argv.iter().map(|word| word.len() + size_of::<String>()).sum::<usize>();
-            size_of_val(step)
-                + step.id.len()
-                + text(&step.name)
-                + step.run.len()
-                + shell
-                + templates.sum::<usize>()
-                + env(&step.env)
-                + size_of_val(step.needs.as_slice())
-                + size_of_val(step.retry.on_exit_codes.as_slice())
-        })
-        .sum();
-    size_of_val(workflow) + workflow.name.len() + text(&workflow.description) + inputs + env(&workflow.env) + steps
+    let input = |input: &Input| {
+        let choices = match &input.kind {
+            InputType::Choice(words) => words.iter().map(|word| size_of::<String>() + text(word)).sum::<usize>() * 2,
+            InputType::String | InputType::Number | InputType::Boolean => 0,
+        };
+        text(&input.name) + option(&input.description) + input.default.as_ref().map_or(0, json_bytes) + choices
+    };
+    let step = |step: &Step| {
+        let templates = [&step.working_directory, &step.condition].into_iter().flatten().map(Template::bytes);
+        let shell: usize = step.shell.argv.iter().map(|word| size_of::<String>() + text(word)).sum();
+        let codes = match &step.continue_on_error {
+            ContinueOnError::ExitCodes(codes) => size_of::<i32>() * codes.capacity() + BLOCK,
+            ContinueOnError::No | ContinueOnError::Yes => 0,
+        };
+        let lists = size_of::<Need>() * step.needs.capacity() + size_of::<i32>() * step.retry.on_exit_codes.capacity();
+        text(&step.id)
+            + option(&step.name)
+            + text(&step.run)
+            + templates.sum::<usize>()
+            + shell
+            + env(&step.env)
+            + codes
+            + lists
+            + 3 * BLOCK
+    };
+    size_of::<Workflow>()
+        + text(&workflow.name)
+        + option(&workflow.description)
+        + env(&workflow.env)
+        + workflow.inputs.capacity() * size_of::<Input>()
+        + workflow.inputs.iter().map(input).sum::<usize>()
+        + workflow.steps.capacity() * size_of::<Step>()
+        + workflow.steps.iter().map(step).sum::<usize>()
 }

@@ -490,6 +490,38 @@ a cancelled
 }
 
 #[test]
+fn failure_is_true_if_any_cause_is_a_failure_and_not_by_a_cancelled_step_alone() {
+    check(
+        "a: needs
+         b: needs
+         both: needs a b; if failure()
+         one: needs a; if failure()
+         mid: needs b; if always()
+         end: needs mid; if failure()",
+        "
+begin
+  ready a#1
+  ready b#1
+a cancelled
+  a cancelled
+  one skipped (if)
+b failed 1
+  b failed
+  ready both#1
+  ready mid#1
+both succeeded
+  both succeeded
+mid cancelled
+  mid cancelled
+  ready end#1
+end succeeded
+  end succeeded
+  finished failed
+",
+    );
+}
+
+#[test]
 fn only_the_exit_codes_named_are_forgiven() {
     check(
         "a: coe 3 4
@@ -958,13 +990,16 @@ d succeeded
 fn all_kept() {
     check(
         "a:
-         b: needs a",
+         b: needs a
+         c:",
         "
 keep a skipped
+keep c skipped
 keep b skipped
 begin
   a skipped (if)
   b skipped (a skipped)
+  c skipped (if)
   finished succeeded
 ",
     );
