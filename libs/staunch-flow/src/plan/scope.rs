@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use crate::expr::{ExprError, Scope, Status, Template};
-use crate::workflow::{ContinueOnError, Input, InputType, Need, Step, StepIndex, Workflow};
+use crate::workflow::StepIndex;
 
-use super::{Cancel, Launch, Plan, Settled, Why};
+use super::{Cancel, Launch, Plan, Settled};
 
 impl Plan {
     /// What to start for an attempt of `step` that is in flight.
@@ -18,7 +18,10 @@ impl Plan {
     /// # Errors
     /// An expression in `env` or `working-directory` has no value: the attempt fails with that message.
     pub fn launch(&self, step: StepIndex) -> Result<Launch, ExprError> {
-        let rules = &self.workflow.steps[step.0 as usize];
+        let Some(rules) = self.workflow.steps.get(step.0 as usize) else {
+            let message = format!("there is no step number {}", step.0);
+            return Err(ExprError { expression: String::new(), offset: 0, message });
+        };
         let env = self.env(step.0)?;
         let working_directory = rules
             .working_directory
@@ -163,76 +166,4 @@ impl Env {
 
 fn within(place: &str, error: ExprError) -> ExprError {
     ExprError { message: format!("in {place}: {}", error.message), ..error }
-}
-
-/// Heap bytes of outputs. A tree allocates nodes for eleven entries and may fill half of them.
-pub(super) fn outputs_bytes(outputs: &BTreeMap<String, String>) -> usize {
-    let node = if outputs.is_empty() { 0 } else { 640 };
-    node + outputs.iter().map(|(name, value)| name.len() + value.len() + 112).sum::<usize>()
-}
-
-/// Heap bytes of a reason.
-pub(super) fn why_bytes(why: &Why) -> usize {
-    match why {
-        Why::ConditionError { message: text } | Why::NeedFailed { step: text } | Why::NeedSkipped { step: text } => {
-            text.len()
-        }
-        Why::ConditionFalse | Why::RunCancelled | Why::RunTimedOut => 0,
-    }
-}
-
-/// Heap bytes of a JSON value.
-pub(super) fn json_bytes(value: &Value) -> usize {
-    let below = match value {
-        Value::String(text) => text.len(),
-        Value::Array(list) => list.iter().map(json_bytes).sum(),
-        Value::Object(map) => map.iter().map(|(name, value)| name.len() + 64 + json_bytes(value)).sum(),
-        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
-    };
-    size_of::<Value>() + below
-}
-
-/// Heap bytes of a workflow: an estimate from above.
-pub(super) fn workflow_bytes(workflow: &Workflow) -> usize {
-    // A block of the heap costs its owner some bytes besides what it holds.
-    const BLOCK: usize = 16;
-    let text = |text: &String| text.capacity() + BLOCK;
-    let option = |optional: &Option<String>| optional.as_ref().map_or(0, text);
-    let env = |env: &Vec<(String, Template)>| {
-        let entries: usize = env.iter().map(|(name, template)| text(name) + template.bytes()).sum();
-        env.capacity() * size_of::<(String, Template)>() + BLOCK + entries
-    };
-    let input = |input: &Input| {
-        let choices = match &input.kind {
-            InputType::Choice(words) => words.iter().map(|word| size_of::<String>() + text(word)).sum::<usize>() * 2,
-            InputType::String | InputType::Number | InputType::Boolean => 0,
-        };
-        text(&input.name) + option(&input.description) + input.default.as_ref().map_or(0, json_bytes) + choices
-    };
-    let step = |step: &Step| {
-        let templates = [&step.working_directory, &step.condition].into_iter().flatten().map(Template::bytes);
-        let shell: usize = step.shell.argv.iter().map(|word| size_of::<String>() + text(word)).sum();
-        let codes = match &step.continue_on_error {
-            ContinueOnError::ExitCodes(codes) => size_of::<i32>() * codes.capacity() + BLOCK,
-            ContinueOnError::No | ContinueOnError::Yes => 0,
-        };
-        let lists = size_of::<Need>() * step.needs.capacity() + size_of::<i32>() * step.retry.on_exit_codes.capacity();
-        text(&step.id)
-            + option(&step.name)
-            + text(&step.run)
-            + templates.sum::<usize>()
-            + shell
-            + env(&step.env)
-            + codes
-            + lists
-            + 3 * BLOCK
-    };
-    size_of::<Workflow>()
-        + text(&workflow.name)
-        + option(&workflow.description)
-        + env(&workflow.env)
-        + workflow.inputs.capacity() * size_of::<Input>()
-        + workflow.inputs.iter().map(input).sum::<usize>()
-        + workflow.steps.capacity() * size_of::<Step>()
-        + workflow.steps.iter().map(step).sum::<usize>()
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::outcome::{Outcome, RunOutcome};
 use crate::workflow::{ContinueOnError, Step, StepIndex};
 
-use super::{Cancel, Effect, Ended, Plan, Settled, Taint, Track, Why, scope};
+use super::{Cancel, Effect, Ended, Plan, Settled, Taint, Track, Why, bytes};
 
 /// One event's work on a plan. A queue instead of recursion: a chain of 5,000 skipped steps needs no stack.
 pub(super) struct Turn<'p> {
@@ -24,7 +24,7 @@ impl<'p> Turn<'p> {
     /// Remembers what a rerun keeps; [`Turn::begin`] settles it.
     pub(super) fn keep(&mut self, step: u32, outcome: Outcome, outputs: &BTreeMap<String, String>) {
         self.plan.kept.insert(step, (outcome, outputs.clone()));
-        self.plan.bytes += scope::outputs_bytes(outputs);
+        self.plan.bytes += bytes::of_outputs(outputs);
     }
 
     pub(super) fn begin(&mut self) {
@@ -33,7 +33,7 @@ impl<'p> Turn<'p> {
         let whys: Vec<Option<Why>> =
             kept.keys().map(|&step| skipped(step).then(|| self.why_kept_skipped(step, skipped))).collect();
         for ((step, (outcome, outputs)), why) in kept.into_iter().zip(whys) {
-            self.plan.bytes -= scope::outputs_bytes(&outputs);
+            self.plan.bytes -= bytes::of_outputs(&outputs);
             let forgiven = is_failure(outcome) && self.step(step).continue_on_error != ContinueOnError::No;
             self.settle(step, End { outcome, forgiven, why, outputs, ..End::default() });
         }
@@ -175,7 +175,7 @@ impl<'p> Turn<'p> {
         if matches!(plan.tracks[step as usize], Track::InFlight { .. }) {
             plan.in_flight -= 1;
         }
-        plan.bytes += scope::outputs_bytes(&outputs) + why.as_ref().map_or(0, scope::why_bytes);
+        plan.bytes += bytes::of_outputs(&outputs) + why.as_ref().map_or(0, bytes::of_why);
         self.effects.push(Effect::Settled { step: StepIndex(step), outcome, why: why.clone() });
         let settled = Settled { outcome, forgiven, attempts, why, exit_code, outputs, taint };
         plan.tracks[step as usize] = Track::Settled(settled.into());
