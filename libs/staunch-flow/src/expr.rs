@@ -292,7 +292,6 @@ impl Expression {
             Unvalued::Undefined => self
                 .names
                 .iter()
-                .filter(|name| !name.guarded)
                 .find_map(|name| missing(name, &scope.names).map(|message| error(text, name.offset, message)))
                 .unwrap_or_else(|| self.error(source, "it reads something that is undefined".to_owned())),
         })
@@ -303,10 +302,10 @@ impl Expression {
     }
 }
 
-/// What to say if `name` is not in `names`.
+/// What to say if `name` is not in `names`. A guard minds the absence of the last part only.
 fn missing(name: &Name, names: &Value) -> Option<String> {
     let mut here = names;
-    for (depth, part) in name.parts.iter().enumerate() {
+    for (depth, part) in name.parts.iter().take(name.parts.len() - usize::from(name.guarded)).enumerate() {
         match here.get(part) {
             Some(value) => here = value,
             None => {

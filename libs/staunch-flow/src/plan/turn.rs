@@ -1,6 +1,7 @@
 //! The work that follows from one event: settle, pass it on to those who need it, start what may start.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::outcome::{Outcome, RunOutcome};
@@ -185,7 +186,7 @@ impl<'p> Turn<'p> {
     /// Passes on the news, starts what may start, and ends the run when all is settled.
     pub(super) fn finish(mut self) -> Vec<Effect> {
         while let Some(settled) = self.news.pop_front() {
-            let graph = std::sync::Arc::clone(&self.plan.graph);
+            let graph = Arc::clone(&self.plan.graph);
             for &step in graph.successors(settled) {
                 if let Track::Waiting { needs_left } = &mut self.plan.tracks[step as usize] {
                     *needs_left -= 1;
