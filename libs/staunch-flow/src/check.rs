@@ -48,13 +48,13 @@ pub(crate) fn check(scene: &Scene<'_>, uses: &[Use], findings: &mut Findings<'_>
     let ancestors = uses.iter().any(names_steps).then(|| Ancestors::of(scene.needs, scene.order));
     for used in uses {
         for name in used.template.names() {
-            let at = place_in(findings.text(), used.at, used.template.source(), name.offset);
+            let at = place_of(name, used, findings);
             let [root, rest @ ..] = name.parts.as_slice() else { continue };
             match (root.as_str(), rest.first()) {
                 ("inputs", Some(input)) => scene.input(input, at, findings),
                 ("steps", Some(id)) => match ids.get(id.as_str()) {
                     Some(step) => scene.step(*step, rest, used, ancestors.as_ref(), at, findings),
-                    None => scene.unknown_step(id, name, at, findings),
+                    None => scene.unknown_step(id, at, findings),
                 },
                 (root, _) if ROOTS.contains(&root) => {}
                 (root, _) if LATER.contains(&root) => {
@@ -64,6 +64,15 @@ pub(crate) fn check(scene: &Scene<'_>, uses: &[Use], findings: &mut Findings<'_>
             }
         }
     }
+}
+
+/// Where a name stands in the file, up to its last letter.
+fn place_of(name: &Name, used: &Use, findings: &Findings<'_>) -> At {
+    let place = place_in(findings.text(), used.at, used.template.source(), name.offset);
+    let Some(at) = place else { return used.at };
+    let written = findings.text().get(at.start..at.end).unwrap_or_default();
+    let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    At { start: at.start, end: at.start + written.find(|c| !is_part(c)).unwrap_or(written.len()) }
 }
 
 impl Scene<'_> {
@@ -76,8 +85,7 @@ impl Scene<'_> {
         }
     }
 
-    fn unknown_step(&self, id: &str, name: &Name, at: At, findings: &mut Findings<'_>) {
-        let _ = name;
+    fn unknown_step(&self, id: &str, at: At, findings: &mut Findings<'_>) {
         let message = format!("there is no step {}", quoted(id));
         findings.unknown(code::UNKNOWN_STEP, at, message, id, self.places.iter().map(|place| place.id.as_str()), None);
     }

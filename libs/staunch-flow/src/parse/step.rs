@@ -134,7 +134,10 @@ pub(crate) fn is_id(word: &str) -> bool {
 fn step(node: &Node, fields: &Fields<'_>, index: usize, draft: &mut Draft<'_, '_>) -> Option<Step> {
     let shell = run::shell(fields.get("shell"), draft.findings);
     let run = run::script(fields, shell.as_ref(), draft.findings);
-    if run.is_none() && fields.get("run").is_none() && fields.get("commands").is_none() {
+    if run.is_none()
+        && !fields.refused()
+        && fields.get("run").or_else(|| fields.get("commands")).is_none_or(Node::is_null)
+    {
         let at = At { start: node.at.start, end: node.at.start };
         missing(at, Place::Step, "run", "such as `run: echo hello`", draft.findings);
     }

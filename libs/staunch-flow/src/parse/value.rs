@@ -67,6 +67,7 @@ pub(crate) fn boolean(node: &Node, what: &str, findings: &mut Findings<'_>) -> O
         ("false", true) => Some(false),
         _ => {
             let help = match text.to_ascii_lowercase().as_str() {
+                "true" | "false" if !plain => Some("write it without quotes"),
                 "true" | "yes" | "on" | "y" | "1" => Some("write `true`"),
                 "false" | "no" | "off" | "n" | "0" => Some("write `false`"),
                 _ if text.contains("${{") => Some("expressions work in `env`, `if` and `working-directory`"),
