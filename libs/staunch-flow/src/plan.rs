@@ -50,9 +50,8 @@ pub struct Plan {
     unsettled: u32,
     cancel: Cancel,
     deadline: bool,
-    /// Whether the cancel has killed or skipped anything, and so decides the run's outcome; likewise the deadline.
-    cancel_bit: bool,
-    deadline_bit: bool,
+    /// Whether the cancel has killed or skipped anything, and so decides the run's outcome.
+    cancel_hit: bool,
     failed: bool,
     outcome: Option<RunOutcome>,
     /// Heap bytes of the fixed part and of the outputs.
@@ -143,8 +142,7 @@ impl Plan {
             in_flight: 0,
             cancel: Cancel::No,
             deadline: false,
-            cancel_bit: false,
-            deadline_bit: false,
+            cancel_hit: false,
             failed: false,
             outcome: None,
             bytes,

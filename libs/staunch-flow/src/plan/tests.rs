@@ -908,7 +908,8 @@ b succeeded
 fn a_deadline_after_a_cancel_changes_nothing() {
     check(
         "a:
-         tidy: if always()",
+         tidy: if always()
+         tell: if always() && failure()",
         "
 begin
   ready a#1
@@ -921,6 +922,7 @@ a cancelled
 deadline
 tidy succeeded
   tidy succeeded
+  tell skipped (if)
   finished cancelled
 ",
     );

@@ -79,7 +79,7 @@ impl<'p> Turn<'p> {
             return;
         }
         self.plan.cancel = wish;
-        self.plan.cancel_bit |= self.stop(Outcome::Cancelled, force);
+        self.plan.cancel_hit |= self.stop(Outcome::Cancelled, force);
     }
 
     pub(super) fn deadline(&mut self) {
@@ -87,7 +87,8 @@ impl<'p> Turn<'p> {
             return;
         }
         self.plan.deadline = true;
-        self.plan.deadline_bit |= self.stop(Outcome::TimedOut, false);
+        // It cannot miss: while a run is not stopping, something is in flight.
+        self.stop(Outcome::TimedOut, false);
     }
 
     /// Kills what is in flight, except clean-up steps unless `force`; whether that hit anything.
@@ -164,14 +165,13 @@ impl<'p> Turn<'p> {
         let (cancelled, out_of_time) = (why == Some(Why::RunCancelled), why == Some(Why::RunTimedOut));
         let inherited = plan.taint_of_needs(step);
         let taint = if bad || cancelled || out_of_time {
-            let failure = is_failure(outcome) || out_of_time;
-            Some(Taint { culprit: step, failure: failure || inherited.is_some_and(|taint| taint.failure) })
+            let failure = is_failure(outcome) || inherited.is_some_and(|taint| taint.failure);
+            Some(Taint { culprit: step, failure })
         } else {
             inherited
         };
         plan.failed |= bad;
-        plan.cancel_bit |= cancelled;
-        plan.deadline_bit |= out_of_time;
+        plan.cancel_hit |= cancelled;
         plan.unsettled -= 1;
         if matches!(plan.tracks[step as usize], Track::InFlight { .. }) {
             plan.in_flight -= 1;
@@ -206,8 +206,8 @@ impl<'p> Turn<'p> {
             plan.tracks[step as usize] = Track::InFlight { attempt: 1, killed: false, cleanup };
             self.effects.push(Effect::Ready { step: StepIndex(step), attempt: 1, delay: Duration::ZERO });
         }
-        if plan.begun && plan.unsettled == 0 && plan.outcome.is_none() {
-            let outcome = match (plan.cancel_bit, plan.deadline_bit, plan.failed) {
+        if plan.begun && plan.unsettled == 0 {
+            let outcome = match (plan.cancel_hit, plan.deadline, plan.failed) {
                 (true, _, _) => RunOutcome::Cancelled,
                 (_, true, _) => RunOutcome::TimedOut,
                 (_, _, true) => RunOutcome::Failed,
