@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use crate::diagnostic::CODES;
+use crate::limits;
 
 use super::*;
 
@@ -26,6 +27,31 @@ fn no_word_means_two_keys_of_one_place() {
 fn every_key_that_can_be_used_is_explained() {
     for key in KEYS.iter().filter(|key| key.support == Support::Now) {
         assert!(!key.kind.is_empty() && key.doc.ends_with('.'), "{}", key.path());
+    }
+}
+
+/// The numbers in the table's sentences are those that hold.
+#[test]
+fn the_bounds_that_are_told_are_those_that_hold() {
+    let kib = |bytes: usize| format!("{} KiB", bytes.div_ceil(1_024));
+    let thousands = |number: usize| {
+        if number < 1_000 { number.to_string() } else { format!("{},{:03}", number / 1_000, number % 1_000) }
+    };
+    for (place, name, told) in [
+        (Place::Workflow, "name", format!("at most {} bytes", limits::ID_BYTES_MAX)),
+        (Place::Workflow, "description", format!("at most {}", kib(limits::PROSE_BYTES_MAX))),
+        (Place::Workflow, "inputs", format!("at most {}", limits::INPUTS_MAX)),
+        (Place::Workflow, "env", format!("at most {} variables", limits::ENV_ENTRIES_MAX)),
+        (Place::Workflow, "env", format!("at most {} each", kib(limits::TEMPLATE_BYTES_MAX))),
+        (Place::Workflow, "steps", format!("at most {} steps", thousands(crate::parse::Budgets::default().steps_max))),
+        (Place::Workflow, "max-parallel", format!("1 to {}", thousands(limits::MAX_PARALLEL_MAX as usize))),
+        (Place::Input, "options", format!("1 to {} texts", thousands(limits::OPTIONS_MAX))),
+        (Place::Step, "id", format!("at most {} bytes", limits::ID_BYTES_MAX)),
+        (Place::Step, "run", format!("under {}", kib(limits::RUN_BYTES_MAX))),
+        (Place::Retry, "attempts", format!("1 to {}", limits::ATTEMPTS_MAX)),
+    ] {
+        let key = find(place, name).unwrap();
+        assert!(key.doc.contains(&told), "{} should say `{told}`", key.path());
     }
 }
 

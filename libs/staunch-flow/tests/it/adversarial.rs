@@ -178,6 +178,81 @@ fn tens_of_thousands_of_names_in_expressions() {
 }
 
 #[test]
+fn a_megabyte_of_every_mark() {
+    let marks = [
+        "[",
+        "{",
+        "- ",
+        "? ",
+        ": ",
+        "a: ",
+        "\"",
+        "'",
+        "\"\" ",
+        "# ",
+        "&a ",
+        "*a ",
+        "!a ",
+        "| ",
+        ">\n",
+        "%a\n",
+        "---\n",
+        "...\n",
+        "\t",
+        " ",
+        "\n",
+        "\r",
+        ",",
+        "[]",
+        "{}",
+        "[],",
+        "{a: b},",
+        "a\n",
+        "a: b\n",
+        "- a\n",
+        "-\n",
+        "?\n",
+        ":\n",
+        "a:\n",
+        "\\",
+        "${{",
+        "}}",
+        "é",
+        "\u{feff}",
+        "\u{2028}",
+        "<<: ",
+        "a: *a\n",
+        "'a': ",
+        "\"a\": [",
+        "- ? ",
+        "@",
+        "`",
+        "a:b",
+        "a #",
+        "[a, ",
+        "{a, ",
+        "steps:\n",
+        "- run: a\n",
+        "? a\n: b\n",
+        "\n ",
+        "\n\t",
+        "'\n",
+        "\"\\\n",
+        "|\n a\n",
+        "&a\n",
+        "!<a> ",
+    ];
+    for mark in marks {
+        for (before, after) in
+            [("", ""), ("steps: ", ""), ("steps: [", "]"), ("steps: \"", "\""), ("steps:\n- run: |\n    ", "")]
+        {
+            let count = ((1 << 20) - before.len() - after.len()) / mark.len();
+            answer(format!("{before}{}{after}", mark.repeat(count)).as_bytes());
+        }
+    }
+}
+
+#[test]
 fn huge_scalars() {
     let big = "x".repeat(900_000);
     for text in [
