@@ -53,6 +53,11 @@ fn the_bounds_that_are_told_are_those_that_hold() {
         let key = find(place, name).unwrap();
         assert!(key.doc.contains(&told), "{} should say `{told}`", key.path());
     }
+    let budgets = crate::parse::Budgets::default();
+    let (nodes, depth, aliases) = (thousands(budgets.nodes_max), budgets.depth_max, budgets.aliases_max);
+    let told = format!("{} MiB, {nodes} values, {depth} levels and {aliases} aliases", budgets.bytes_max >> 20);
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/workflow-file.md");
+    assert!(std::fs::read_to_string(page).unwrap().contains(&told), "the page should say `{told}`");
 }
 
 /// What stands between two markers of a page is printed from the code. `UPDATE_DOCS=1` writes it.

@@ -120,6 +120,15 @@ fn five_thousand_steps_in_one_circle() {
 }
 
 #[test]
+fn a_circle_of_ids_that_are_too_long() {
+    let id = |step: usize| format!("{}{}", "x".repeat(4_000), step % 18);
+    let steps: String = (0..18).fold(String::new(), |text, step| {
+        text + &format!("- {{id: {}, run: a, needs: [{}]}}\n", id(step), id(step + 1))
+    });
+    said(format!("steps:\n{steps}").as_bytes(), "cycle");
+}
+
+#[test]
 fn many_circles_are_said_once_each() {
     let steps: String = (0..200).fold(String::new(), |text, pair| {
         text + &format!("- {{id: a{pair}, run: x, needs: [b{pair}]}}\n- {{id: b{pair}, run: x, needs: [a{pair}]}}\n")
