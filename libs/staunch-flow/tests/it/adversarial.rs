@@ -288,6 +288,50 @@ fn huge_scalars() {
     assert!(said(format!("steps: [{{run: {big}}}]").as_bytes(), "too_big").contains("more than 131071"));
 }
 
+/// What a file of `count` of something is, and the message when there is one too many.
+type Counted = (usize, fn(usize) -> String, &'static str);
+
+fn listed(count: usize, entry: impl Fn(usize) -> String) -> String {
+    (0..count).map(entry).collect::<Vec<_>>().join(", ")
+}
+
+#[test]
+fn every_count_and_length_at_and_over_its_bound() {
+    let bounds: [Counted; 10] = [
+        (
+            256,
+            |n| format!("steps: [{{run: a, env: {{{}}}}}]", listed(n, |i| format!("A{i}: b"))),
+            "`env` has 257 variables",
+        ),
+        (100, |n| format!("inputs: {{{}}}\nsteps: [{{run: a}}]", listed(n, |i| format!("i{i}: {{}}"))), "101 inputs"),
+        (
+            1_000,
+            |n| format!("inputs: {{i: {{options: [{}]}}}}\nsteps: [{{run: a}}]", listed(n, |i| i.to_string())),
+            "found 1001",
+        ),
+        (64, |n| format!("steps: [{{run: a, shell: [{}]}}]", listed(n, |_| "a".to_owned())), "found 65"),
+        (
+            256,
+            |n| format!("steps: [{{run: a, continue-on-error: [{}]}}]", listed(n, |i| (i % 255 + 1).to_string())),
+            "found 257",
+        ),
+        (100, |n| format!("steps: [{{run: a, id: {}}}]", "x".repeat(n)), "cannot be an id"),
+        (100, |n| format!("name: {}\nsteps: [{{run: a}}]", "x".repeat(n)), "cannot name a workflow"),
+        (4_096, |n| format!("description: {}\nsteps: [{{run: a}}]", "x".repeat(n)), "4097 bytes"),
+        (256, |n| format!("steps: [{{run: a, env: {{{}: b}}}}]", "X".repeat(n)), "cannot name an environment variable"),
+        (65_536, |n| format!("steps: [{{run: a, env: {{A: {}}}}}]", "x".repeat(n)), "65537 bytes"),
+    ];
+    for (bound, file, message) in bounds {
+        for fits in [bound - 1, bound] {
+            let said = answer(file(fits).as_bytes()).diagnostics;
+            assert!(said.is_empty(), "{fits}: {}", said[0].message);
+        }
+        let parsed = answer(file(bound + 1).as_bytes());
+        assert!(parsed.workflow.is_none() && parsed.diagnostics.len() == 1, "{message}");
+        assert!(parsed.diagnostics[0].message.contains(message), "{}", parsed.diagnostics[0].message);
+    }
+}
+
 #[test]
 fn scripts_at_and_over_what_the_system_takes() {
     let text = |bytes: usize| format!("steps: [{{run: {}}}]", "x".repeat(bytes));
