@@ -229,7 +229,8 @@ impl Logs {
     }
 
     pub(super) fn count_removed(&self, bytes: u64) {
-        self.usage.fetch_sub(bytes, Ordering::Relaxed);
+        // Saturating: somebody else may have put a file here that was never counted.
+        self.usage.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |usage| Some(usage.saturating_sub(bytes))).ok();
     }
 
     /// As a full disk does it: as much as fits, and then an error.
