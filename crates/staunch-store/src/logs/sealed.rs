@@ -30,7 +30,7 @@ const ENTRIES: usize = 256;
 /// # Errors
 /// `out` or `load` fails.
 pub(super) fn write(
-    out: &mut File,
+    out: &mut impl Write,
     kept: &Kept,
     mut load: impl FnMut(u64, &mut Vec<u8>) -> io::Result<()>,
 ) -> io::Result<u64> {
