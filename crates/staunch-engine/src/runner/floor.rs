@@ -17,7 +17,7 @@ use super::inbox::{Inbox, Kill, Waiting};
 use super::live::Live;
 use super::orphans::Sweep;
 use super::running;
-use super::sealer::{self, Sealer};
+use super::sealer::Sealer;
 use super::staff::{Heard, Keeper, State};
 use super::wire::{self, Report};
 
@@ -273,13 +273,11 @@ impl Floor {
         if !over.exit.left_behind.is_empty() {
             self.inbox.stats().left_behind_total += 1;
         }
-        if over.log.is_none() {
+        let here = if over.slow { self.sealer.seal(over).err() } else { Some(over) };
+        if let Some(over) = here {
+            // If the sealer is gone we do its work: better a pause than a lost log.
             self.active -= 1;
-            over.tell();
-        } else if let Err(over) = self.sealer.seal(over) {
-            // Only if the sealer is gone: better a pause than a lost log.
-            self.active -= 1;
-            sealer::seal(over);
+            over.seal();
         }
     }
 
@@ -299,11 +297,15 @@ impl Floor {
     fn tick(&mut self, now: Instant) {
         for place in 0..self.keepers.len() {
             let Some(keeper) = &mut self.keepers[place] else { continue };
-            match &keeper.state {
+            match &mut keeper.state {
                 State::Idle(since) if self.closing.is_some() || now >= *since + self.config.keeper_idle => {
                     keeper.leave(now + LEAVE_MAX);
                 }
-                State::Busy(live) if live.overdue.is_some_and(|at| now >= at) => self.dismiss(place),
+                State::Busy(live) if live.overdue.is_some_and(|at| now >= at) => {
+                    live.asked.get_or_insert(Outcome::TimedOut);
+                    self.dismiss(place);
+                }
+                State::Busy(live) if live.flush_due().is_some_and(|at| now >= at) => live.flush(&self.config),
                 State::Leaving(hung) if now >= *hung => self.dismiss(place),
                 _ => {}
             }
@@ -364,7 +366,7 @@ impl Floor {
     fn next_deadline(&self) -> Option<Instant> {
         let keeper = |keeper: &Keeper| match &keeper.state {
             State::Idle(since) => Some(*since + self.config.keeper_idle),
-            State::Busy(live) => live.overdue,
+            State::Busy(live) => live.overdue.into_iter().chain(live.flush_due()).min(),
             State::Leaving(hung) => Some(*hung),
         };
         let keepers = self.keepers.iter().flatten().filter_map(keeper).min();

@@ -45,15 +45,7 @@ impl Sealer {
 
 fn work(receiver: &Receiver<Over>, inbox: &Inbox) {
     while let Ok(over) = receiver.recv() {
-        seal(over);
+        over.seal();
         inbox.post(|posted| posted.sealed += 1);
     }
-}
-
-/// Seals the log, here and now, and tells whoever waits for the step.
-pub(super) fn seal(mut over: Over) {
-    if let Some(log) = over.log.take() {
-        over.exit.log = log.seal();
-    }
-    over.tell();
 }

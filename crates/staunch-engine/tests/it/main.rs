@@ -3,4 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod runner;
+mod runner_crash;
+mod runner_nasty;
+mod runner_refused;
 mod runner_kit;
