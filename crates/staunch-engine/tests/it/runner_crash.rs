@@ -80,7 +80,6 @@ isolated! {
             let exit = wait(running);
             assert_eq!((exit.how, exit.killed), (How::KeeperLost, None));
             assert_eq!(marked(&format!(": {};", bench.mark)), [""; 0], "the daemon without environment");
-            assert_eq!(marked("setsid"), [""; 0]);
             std::fs::write(bench.path("go"), "").unwrap();
             assert_eq!(wait(other).how, How::Code(3), "the other step and its keeper are not touched");
             assert_eq!(marked(&bench.mark), [""; 0]);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use staunch_engine::runner::{Exit, How};
 use staunch_flow::Outcome;
 
-use crate::runner_kit::{Bench, isolated, keeper, look, number, wait};
+use crate::runner_kit::{Bench, ignored_signals, isolated, keeper, look, number, wait};
 
 /// The names of what was left behind, without pids.
 fn names(exit: &Exit) -> Vec<&str> {
@@ -202,7 +202,10 @@ for i in range(5000):
         let mut command = vec!["env".into(), "--ignore-signal=CHLD,TERM,INT,HUP".into()];
         command.extend(keeper());
         let bench = Bench::with(|config| config.keeper = command);
-        assert_eq!(bench.run("grep -q '^SigIgn:.0*$' /proc/$$/status; exit 6").how, How::Code(6));
+        let exit = bench.run("grep '^SigIgn' /proc/self/status; exit 6");
+        assert_eq!(exit.how, How::Code(6));
+        assert_eq!(ignored_signals(&exit.stdout.text), Some(0), "{exit:?}");
+        drop(exit);
         bench.close();
     }
 }
