@@ -79,7 +79,7 @@ impl How {
 
 impl Exit {
     /// Nothing of it ran.
-    pub(super) fn nothing(how: How, killed: Option<Outcome>) -> Self {
+    pub(crate) fn nothing(how: How, killed: Option<Outcome>) -> Self {
         Self {
             how,
             killed,

@@ -413,8 +413,5 @@ fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
 fn timespec(until: Instant) -> rustix::event::Timespec {
     let left = until.saturating_duration_since(Instant::now()).min(Duration::from_secs(86_400));
     // Rounded up to the millisecond that epoll counts in, so that it does not wake too early and spin.
-    rustix::event::Timespec {
-        tv_sec: left.as_secs().try_into().unwrap_or(86_400),
-        tv_nsec: left.subsec_nanos().into(),
-    }
+    rustix::event::Timespec { tv_sec: left.as_secs().try_into().unwrap_or(86_400), tv_nsec: left.subsec_nanos().into() }
 }

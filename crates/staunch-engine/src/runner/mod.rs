@@ -26,8 +26,8 @@ mod processes;
 mod result;
 mod running;
 mod sealer;
-mod start;
 mod staff;
+mod start;
 mod strays;
 mod wire;
 

@@ -72,12 +72,7 @@ pub(super) enum Killed {
 ///
 /// # Errors
 /// What of it no process can be given.
-pub(super) fn encode_order(
-    start: &Start,
-    grace: Duration,
-    settle: Duration,
-    packet: &mut Vec<u8>,
-) -> Result<(), How> {
+pub(super) fn encode_order(start: &Start, grace: Duration, settle: Duration, packet: &mut Vec<u8>) -> Result<(), How> {
     packet.clear();
     packet.push(START);
     for span in [start.timeout.unwrap_or(Duration::MAX), grace, settle] {
@@ -136,12 +131,7 @@ pub(super) fn decode_order(packet: &[u8]) -> Option<Order<'_>> {
         grace: Duration::from_millis(grace),
         settle: Duration::from_millis(settle),
     };
-    Some(Order {
-        spans,
-        directory,
-        argv,
-        env,
-    })
+    Some(Order { spans, directory, argv, env })
 }
 
 fn number(bytes: &[u8]) -> Option<(u64, &[u8])> {
@@ -220,8 +210,7 @@ pub(super) fn receive(
     let mut space = [mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
     let mut along = RecvAncillaryBuffer::new(&mut space);
     let flags = flags | RecvFlags::CMSG_CLOEXEC;
-    let got =
-        retry_on_intr(|| rustix::net::recvmsg(&socket, &mut [IoSliceMut::new(buffer)], &mut along, flags))?;
+    let got = retry_on_intr(|| rustix::net::recvmsg(&socket, &mut [IoSliceMut::new(buffer)], &mut along, flags))?;
     for message in along.drain() {
         if let RecvAncillaryMessage::ScmRights(rights) = message {
             fds.extend(rights);

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod bed;
+mod engine;
 mod runner;
 mod runner_crash;
 mod runner_nasty;

@@ -88,7 +88,10 @@ fn resolve<'a>(program: &'a CStr, env: &[&CStr]) -> Result<Cow<'a, CStr>, How> {
     }
     let name = shown(program);
     Err(if refused {
-        How::not_started(format!("`{name}`: found in PATH, but not a file that may be executed (the step's shell)"), libc::EACCES)
+        How::not_started(
+            format!("`{name}`: found in PATH, but not a file that may be executed (the step's shell)"),
+            libc::EACCES,
+        )
     } else {
         How::not_started(format!("`{name}`: not found in PATH={} (the step's shell)", shown_bytes(path)), libc::ENOENT)
     })

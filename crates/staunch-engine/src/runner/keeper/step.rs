@@ -80,11 +80,7 @@ impl Step {
     ///
     /// # Errors
     /// The keeper cannot go on; its server then kills what is left.
-    pub(super) fn run(
-        mut self,
-        socket: BorrowedFd<'_>,
-        children: &SignalFd,
-    ) -> io::Result<(Option<Report>, Next)> {
+    pub(super) fn run(mut self, socket: BorrowedFd<'_>, children: &SignalFd) -> io::Result<(Option<Report>, Next)> {
         loop {
             let (told, ended) = self.wait(socket, children)?;
             if told {
@@ -186,8 +182,7 @@ impl Step {
             Phase::Killing { since, round, pause } if now >= round => {
                 // It fails if no file descriptor or memory is to be had: the next round may do better.
                 processes::kill_all(|| self.descendants()).ok();
-                self.phase =
-                    Phase::Killing { since, round: Instant::now() + pause, pause: (pause * 2).min(ROUND_MAX) };
+                self.phase = Phase::Killing { since, round: Instant::now() + pause, pause: (pause * 2).min(ROUND_MAX) };
             }
             _ => {}
         }
