@@ -1,9 +1,12 @@
 //! A step that a keeper runs: its pipes, its log, its captures.
 
+use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::time::{Duration, Instant};
 
+use rustix::fs::OFlags;
 use rustix::io::Errno;
+use rustix::pipe::PipeFlags;
 use staunch_flow::Outcome;
 use staunch_store::logs::{LogWriter, Stream};
 use staunch_store::{AttemptKey, StoreError};
@@ -46,7 +49,17 @@ pub(super) struct Live {
 struct Flow {
     stream: Stream,
     pipe: Option<OwnedFd>,
+    /// The end to write, held until the step is over: its end would wake us just before its keeper does.
+    held: Option<OwnedFd>,
     capture: Capture,
+}
+
+/// A pipe for a stream of a step.
+pub(super) struct Pipe {
+    /// Does not block.
+    pub(super) read: OwnedFd,
+    /// Blocks.
+    pub(super) write: OwnedFd,
 }
 
 /// A step that is over, but for its log.
@@ -59,16 +72,30 @@ pub(super) struct Over {
     pub(super) slow: bool,
 }
 
+impl Pipe {
+    /// Both ends close on exec.
+    ///
+    /// # Errors
+    /// No file descriptor is free.
+    pub(super) fn new() -> io::Result<Self> {
+        let (read, write) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
+        rustix::fs::fcntl_setfl(&read, OFlags::NONBLOCK)?;
+        Ok(Self { read, write })
+    }
+}
+
 impl Live {
     pub(super) fn new(
         id: u64,
         key: AttemptKey,
         log: LogWriter,
         reply: oneshot::Sender<Exit>,
-        [out, err]: [OwnedFd; 2],
+        pipes: [Pipe; 2],
         config: &RunnerConfig,
     ) -> Self {
-        let flow = |stream, pipe| Flow { stream, pipe: Some(pipe), capture: Capture::new(config.capture_bytes_max) };
+        let capture = || Capture::new(config.capture_bytes_max);
+        let [out, err] = pipes.map(|pipe| (Some(pipe.read), Some(pipe.write)));
+        let flow = |stream, (pipe, held)| Flow { stream, pipe, held, capture: capture() };
         Self {
             id,
             key,
@@ -141,6 +168,7 @@ impl Live {
     pub(super) fn finish(mut self, report: Report, buffer: &mut [u8], config: &RunnerConfig) -> Over {
         let mut left_behind = report.left_behind;
         for which in 0..2 {
+            self.streams[which].held = None;
             self.read(which, buffer, READS_AT_END, config);
             if self.streams[which].pipe.take().is_some() {
                 let name = if which == 0 { "standard output" } else { "standard error" };

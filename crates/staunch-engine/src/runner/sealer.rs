@@ -25,12 +25,10 @@ impl Sealer {
         Ok(Self { sender, thread })
     }
 
-    /// Takes over a step that is over. [`super::inbox::Posted::sealed`] tells when it is done.
-    ///
-    /// # Errors
-    /// There is no room, or the thread is gone: the step comes back.
-    pub(super) fn seal(&self, over: Over) -> Result<(), Over> {
-        self.sender.try_send(over).map_err(|error| match error {
+    /// Takes over a step that is over; [`super::inbox::Posted::sealed`] tells when it is done. The step comes back if there is no room, or
+    /// if the thread is gone.
+    pub(super) fn seal(&self, over: Over) -> Option<Over> {
+        self.sender.try_send(over).err().map(|error| match error {
             TrySendError::Full(over) | TrySendError::Disconnected(over) => over,
         })
     }

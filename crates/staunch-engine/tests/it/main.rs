@@ -6,6 +6,6 @@ mod bed;
 mod engine;
 mod runner;
 mod runner_crash;
+mod runner_kit;
 mod runner_nasty;
 mod runner_refused;
-mod runner_kit;

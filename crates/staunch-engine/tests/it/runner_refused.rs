@@ -177,7 +177,11 @@ isolated! {
 fn raw_log(directory: &Path) -> Option<PathBuf> {
     for entry in fs::read_dir(directory).ok()? {
         let path = entry.ok()?.path();
-        let found = if path.is_dir() { raw_log(&path) } else { Some(path).filter(|path| path.extension().is_some_and(|e| e == "log")) };
+        let found = if path.is_dir() {
+            raw_log(&path)
+        } else {
+            Some(path).filter(|path| path.extension().is_some_and(|e| e == "log"))
+        };
         if found.is_some() {
             return found;
         }
