@@ -40,7 +40,7 @@ pub(super) struct Floor {
     /// Steps that run or whose log is being sealed: at most `steps_max`.
     active: usize,
     /// Steps whose keeper died, until all of their processes are gone too.
-    lost: Vec<Box<Live>>,
+    lost: Vec<Live>,
     sweep: Option<Sweep>,
     sealer: Sealer,
     closing: Option<Closing>,
@@ -328,7 +328,7 @@ impl Floor {
                     if !clean {
                         report.left_behind.push("processes that cannot be killed".into());
                     }
-                    self.settle(*live, report);
+                    self.settle(live, report);
                 }
             }
             if clean {
@@ -400,7 +400,7 @@ impl Floor {
         };
         for live in std::mem::take(&mut self.lost) {
             let report = live.lost();
-            self.settle(*live, report);
+            self.settle(live, report);
         }
         self.note();
         self.sealer.close();

@@ -162,4 +162,13 @@ isolated! {
         assert!(matches!(late.how, How::NotStarted { transient: true, .. }), "{late:?}");
         bench.close();
     }
+
+    fn peak_memory_is_that_of_the_step_and_not_of_the_one_before() {
+        let bench = Bench::new();
+        let large = bench.run("head -c 60000000 /dev/zero | tail -c 50000000 > /dev/null").max_rss_bytes;
+        let small = bench.run(":").max_rss_bytes;
+        assert!((50_000_000..200_000_000).contains(&large) && small < 20_000_000, "{large} {small}");
+        assert_eq!(bench.runner.stats().keepers, 1);
+        bench.close();
+    }
 }

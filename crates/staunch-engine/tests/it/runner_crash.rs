@@ -8,6 +8,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use staunch_engine::runner::{How, sweep_strays};
 use staunch_flow::Outcome;
+use staunch_store::RunId;
 
 use crate::runner_kit::{BOUND, Bench, isolated, look, marked, processes, wait, wait_for};
 
@@ -134,5 +135,43 @@ isolated! {
                 kill(process.pid);
             }
         }
+    }
+
+    fn ground_g5_a_storm_leaves_nothing() {
+        let bench = Bench::with(|config| (config.grace, config.settle) = (Duration::from_millis(20), Duration::from_millis(5)));
+        let scripts = [
+            ":",
+            "echo out; echo err >&2; exit 3",
+            "exec sleep 1000",
+            "trap '' TERM; sleep 1000 & wait; sleep 1000",
+            "setsid sleep 1000 & sleep 0.01",
+            "kill -9 $PPID; sleep 1000",
+            "yes | head -c 200000",
+            "while :; do setsid sleep 1000 & sleep 0.005; done",
+        ];
+        let mut state = RunId::generate().seed() | 1;
+        println!("seed {state}");
+        let mut random = |below: usize| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state % below as u64) as usize
+        };
+        let mut open = Vec::new();
+        for _ in 0..150 {
+            let mut start = bench.shell(scripts[random(scripts.len())]);
+            start.timeout = Some(Duration::from_millis(1 + random(60) as u64));
+            open.push(bench.runner.run(start));
+            match random(4) {
+                0 => drop(open.swap_remove(random(open.len()))),
+                1 => open[random(open.len())].kill(Outcome::Cancelled, random(2) == 0),
+                2 => drop(wait(open.swap_remove(random(open.len())))),
+                _ => {}
+            }
+        }
+        open.into_iter().for_each(|running| drop(wait(running)));
+        wait_for(BOUND, || (bench.runner.stats().steps_active == 0).then_some(())).unwrap();
+        assert_eq!(marked(&bench.mark), [""; 0]);
+        bench.close();
     }
 }

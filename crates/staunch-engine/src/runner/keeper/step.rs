@@ -195,12 +195,18 @@ impl Step {
             }
             return;
         }
-        if let Some(group) = Pid::from_raw(self.first) {
-            // The first process is not reaped yet, so the number is still its group's. CONT, so that a stopped one hears it.
-            rustix::process::kill_process_group(group, Signal::TERM).ok();
-            rustix::process::kill_process_group(group, Signal::CONT).ok();
-        }
+        self.signal_group(Signal::TERM);
+        // So that a stopped one hears it.
+        self.signal_group(Signal::CONT);
         self.phase = Phase::Grace { until: Instant::now() + self.spans.grace };
+    }
+
+    /// Signals the group of the first process, which must not be reaped yet: until then the number is its own.
+    fn signal_group(&self, signal: Signal) {
+        if let Some(group) = Pid::from_raw(self.first) {
+            // It fails if all of the group are zombies: they end as it is.
+            rustix::process::kill_process_group(group, signal).ok();
+        }
     }
 
     fn begin_killing(&mut self, now: Instant) {
@@ -209,6 +215,10 @@ impl Step {
         }
         if self.how.is_some() && !self.server_gone {
             self.left_behind = self.names();
+        }
+        if self.how.is_none() {
+            // All of the group at once, however fast it forks.
+            self.signal_group(Signal::KILL);
         }
         self.phase = Phase::Killing { since: now, round: now, pause: Duration::from_millis(1) };
         // The first round is not put off to the next turn: a server may just have died.
