@@ -17,7 +17,7 @@ pub use health::{Check, Health};
 pub use log::{LogPage, LogRecord, LogStream};
 pub use problem::{Problem, ProblemDetail};
 pub use request::{Accepted, CancelRequest, RerunRequest, SubmitRequest, Which};
-pub use run::{Attempt, Run, RunDetail, RunPage, Step};
+pub use run::{Attempt, Run, RunDetail, RunPage, Step, in_words};
 pub use words::{RunState, StepPhase};
 pub use workflow::{
     BrokenFile, Diagnostic, Input, Severity, StepOutline, Validation, Workflow, WorkflowDetail, WorkflowList,

@@ -172,7 +172,7 @@ impl From<AttemptRow> for Attempt {
 }
 
 /// Why a step was skipped or ended without an attempt, as people read it.
-pub(crate) fn in_words(why: &Why) -> String {
+pub fn in_words(why: &Why) -> String {
     match why {
         Why::ConditionFalse => "its condition was false".to_owned(),
         Why::ConditionError { message } => format!("its condition has no value: {message}"),
