@@ -1,0 +1,13 @@
+//! Walls, lengths, words and habits: what no compiler checks.
+
+mod check;
+mod exceptions;
+mod habits;
+mod lengths;
+mod source;
+#[cfg(test)]
+mod tests;
+mod walls;
+mod words;
+
+pub(crate) use check::run;
