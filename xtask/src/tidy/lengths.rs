@@ -8,6 +8,8 @@ const FUNCTION_LINES_MAX: usize = 70;
 const LINE_CHARACTERS_MAX: usize = 120;
 /// A sentence may run on a little where code may not: rustfmt breaks no comments.
 const COMMENT_CHARACTERS_MAX: usize = 140;
+/// Nor does it break texts, and a message that is cut in two cannot be searched for.
+const TEXT_CHARACTERS_MAX: usize = 200;
 
 /// Files, functions and lines that are too long. Test code may be long: its cases stand side by side.
 pub(super) fn check(source: &Source<'_>) -> Vec<Complaint> {
@@ -22,7 +24,13 @@ pub(super) fn check(source: &Source<'_>) -> Vec<Complaint> {
     }
     for (number, line) in source.product_lines() {
         let width = line.chars().count();
-        let most = if line.trim_start().starts_with("//") { COMMENT_CHARACTERS_MAX } else { LINE_CHARACTERS_MAX };
+        let most = if line.trim_start().starts_with("//") {
+            COMMENT_CHARACTERS_MAX
+        } else if line.contains('"') {
+            TEXT_CHARACTERS_MAX
+        } else {
+            LINE_CHARACTERS_MAX
+        };
         // A link cannot be broken.
         if width > most && !line.contains("://") {
             complaints.push(complain(number, "line-width", format!("{width} characters, at most {most}")));
