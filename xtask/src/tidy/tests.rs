@@ -115,11 +115,14 @@ fn function_length_is_not_fooled() {
 
 #[test]
 fn line_width_in_characters() {
-    let code =
-        |characters: usize| below_caption("xtask/src/x.rs", &format!("f(\"{}\");\n", "é".repeat(characters - 6)));
+    let code = |characters: usize| below_caption("xtask/src/x.rs", &format!("f({});\n", "x".repeat(characters - 4)));
     assert_eq!(code(119), "");
     assert_eq!(code(120), "");
     assert!(code(121).contains("121 characters, at most 120"));
+    let text =
+        |characters: usize| below_caption("xtask/src/x.rs", &format!("f(\"{}\");\n", "é".repeat(characters - 6)));
+    assert_eq!(text(200), "");
+    assert!(text(201).contains("201 characters, at most 200"));
     let comment = |characters: usize| below_caption("xtask/src/x.rs", &format!("// {}\n", "é".repeat(characters - 3)));
     assert_eq!(comment(140), "");
     assert!(comment(141).contains("141 characters, at most 140"));
