@@ -1,0 +1,120 @@
+//! What the expressions of a file name: whether it is there, and whether it is there in time.
+
+use std::collections::HashMap;
+
+use crate::diagnostic::code;
+use crate::expr::{Name, Template};
+use crate::findings::{At, Findings, quoted};
+use crate::graph::{Ancestors, StepPlace};
+use crate::parse::place_in;
+use crate::workflow::{Need, Workflow};
+
+/// A template of the file and its place.
+pub(crate) struct Use {
+    /// Where its scalar stands.
+    pub(crate) at: At,
+    /// The template.
+    pub(crate) template: Template,
+    /// The step it belongs to; `None` for the workflow's own.
+    pub(crate) step: Option<usize>,
+}
+
+/// What the expressions can name.
+pub(crate) struct Scene<'s> {
+    /// Its inputs.
+    pub(crate) workflow: &'s Workflow,
+    /// Its steps.
+    pub(crate) places: &'s [StepPlace],
+    /// What each step needs.
+    pub(crate) needs: &'s [Vec<Need>],
+    /// The steps that are in no circle, in order.
+    pub(crate) order: &'s [usize],
+}
+
+/// Names that every expression sees.
+const ROOTS: [&str; 5] = ["inputs", "steps", "run", "trigger", "env"];
+/// Names of the language that this version does not know yet.
+const LATER: [&str; 5] = ["secrets", "matrix", "strategy", "item", "hooks"];
+/// What a step has.
+const STEP_PARTS: [&str; 3] = ["outcome", "outputs", "exit_code"];
+
+/// Checks every name of every template.
+pub(crate) fn check(scene: &Scene<'_>, uses: &[Use], findings: &mut Findings<'_>) {
+    let ids: HashMap<&str, usize> = scene.places.iter().enumerate().map(|(step, place)| (place.id.as_str(), step)).collect();
+    let names_steps = |used: &Use| used.template.names().any(|name| name.parts.first().is_some_and(|root| root == "steps"));
+    // The table of ancestors is only worth its memory if somebody asks.
+    let ancestors = uses.iter().any(names_steps).then(|| Ancestors::of(scene.needs, scene.order));
+    for used in uses {
+        for name in used.template.names() {
+            let at = place_in(findings.text(), used.at, used.template.source(), name.offset);
+            let [root, rest @ ..] = name.parts.as_slice() else { continue };
+            match (root.as_str(), rest.first()) {
+                ("inputs", Some(input)) => scene.input(input, at, findings),
+                ("steps", Some(id)) => match ids.get(id.as_str()) {
+                    Some(step) => scene.step(*step, rest, used, ancestors.as_ref(), at, findings),
+                    None => scene.unknown_step(id, name, at, findings),
+                },
+                (root, _) if ROOTS.contains(&root) => {}
+                (root, _) if LATER.contains(&root) => {
+                    findings.error(code::NOT_SUPPORTED, at, format!("`{root}` in an expression is not supported yet"));
+                }
+                (root, _) => unknown_root(root, at, findings),
+            }
+        }
+    }
+}
+
+impl Scene<'_> {
+    fn input(&self, input: &str, at: At, findings: &mut Findings<'_>) {
+        let declared = || self.workflow.inputs.iter().map(|declared| declared.name.as_str());
+        if !declared().any(|name| name == input) {
+            let message = format!("there is no input {}", quoted(input));
+            let otherwise = Some("declare it under `inputs:`".to_owned());
+            findings.unknown(code::UNKNOWN_INPUT, at, message, input, declared(), otherwise);
+        }
+    }
+
+    fn unknown_step(&self, id: &str, name: &Name, at: At, findings: &mut Findings<'_>) {
+        let _ = name;
+        let message = format!("there is no step {}", quoted(id));
+        findings.unknown(code::UNKNOWN_STEP, at, message, id, self.places.iter().map(|place| place.id.as_str()), None);
+    }
+
+    fn step(
+        &self,
+        step: usize,
+        rest: &[String],
+        used: &Use,
+        ancestors: Option<&Ancestors>,
+        at: At,
+        findings: &mut Findings<'_>,
+    ) {
+        if let Some(part) = rest.get(1).filter(|part| !STEP_PARTS.contains(&part.as_str())) {
+            let message = format!("a step has no {} in an expression", quoted(part));
+            let otherwise = Some("it has `outcome`, `outputs` and `exit_code`".to_owned());
+            findings.unknown(code::UNKNOWN_NAME, at, message, part, STEP_PARTS, otherwise);
+        }
+        let Some(reader) = used.step else { return };
+        let id = &self.places[step].id;
+        if reader == step {
+            let message = format!("step {} reads its own result, which it does not have yet", quoted(id));
+            findings.warning(code::NOT_ANCESTOR, at, message, "read the result of an earlier step");
+        } else if ancestors.is_some_and(|ancestors| !ancestors.holds(reader, step)) {
+            let message = format!("step {} may not be over when step {} reads it", quoted(id), quoted(&self.places[reader].id));
+            let help = format!("add {} to `needs:`", quoted(id));
+            findings.warning(code::NOT_ANCESTOR, at, message, help);
+        }
+    }
+}
+
+fn unknown_root(root: &str, at: At, findings: &mut Findings<'_>) {
+    let message = format!("{} is not defined", quoted(root));
+    let otherwise = match root {
+        "github" | "forge" | "gitea" => Some("there is no such name here: use `run`, `trigger`, `inputs` or `env`".to_owned()),
+        _ => Some(format!("expressions know `{}`; a text needs quotes", ROOTS.join("`, `"))),
+    };
+    findings.unknown(code::UNKNOWN_NAME, at, message, root, ROOTS, otherwise);
+}
+
+#[cfg(test)]
+mod tests;

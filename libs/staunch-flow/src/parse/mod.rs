@@ -1,0 +1,18 @@
+//! From text to a checked workflow.
+
+mod draft;
+mod fields;
+mod file;
+mod head;
+mod inputs;
+mod run;
+mod step;
+mod tree;
+mod value;
+
+pub use file::{Budgets, Parsed, parse};
+pub(crate) use draft::place_in;
+pub(crate) use value::json_number;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,5 @@
+//! Tests of the crate from outside: whole files in, workflows and rendered diagnostics out.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod golden;
+mod happy;
