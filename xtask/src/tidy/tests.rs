@@ -121,8 +121,8 @@ fn line_width_in_characters() {
     assert!(code(121).contains("121 characters, at most 120"));
     let text =
         |characters: usize| below_caption("xtask/src/x.rs", &format!("f(\"{}\");\n", "é".repeat(characters - 6)));
-    assert_eq!(text(200), "");
-    assert!(text(201).contains("201 characters, at most 200"));
+    assert_eq!(text(240), "");
+    assert!(text(241).contains("241 characters, at most 240"));
     let comment = |characters: usize| below_caption("xtask/src/x.rs", &format!("// {}\n", "é".repeat(characters - 3)));
     assert_eq!(comment(140), "");
     assert!(comment(141).contains("141 characters, at most 140"));
