@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use super::source::Source;
-use super::{exceptions, habits, lengths, walls, words};
+use super::{exceptions, habits, lengths, links, walls, words};
 use crate::process;
 
 /// One thing that is not in order.
@@ -58,9 +58,9 @@ pub(crate) fn run() -> Result<()> {
     }
 }
 
-/// What the rules for single files have to say.
+/// What all rules but the walls have to say.
 pub(super) fn sources(files: &[(String, String)], checkout: &str) -> Vec<Complaint> {
-    let mut complaints = Vec::new();
+    let mut complaints = links::check(files);
     for (path, text) in files {
         complaints.extend(words::check_text(path, text, checkout));
         if path.ends_with(".rs") {

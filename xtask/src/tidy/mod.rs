@@ -4,6 +4,7 @@ mod check;
 mod exceptions;
 mod habits;
 mod lengths;
+mod links;
 mod source;
 #[cfg(test)]
 mod tests;

@@ -197,6 +197,21 @@ fn machine_paths_in_any_text() {
 }
 
 #[test]
+fn links_lead_somewhere() {
+    let page = |text: &str| {
+        let files = [("docs/a.md", text), ("docs/b.md", ""), ("README.md", ""), ("examples/x.yaml", "")];
+        let files = files.map(|(path, text)| (path.to_owned(), text.to_owned()));
+        sources(&files, "/where/").iter().map(|complaint| format!("{complaint}\n")).collect::<String>()
+    };
+    assert_eq!(
+        page("[b](b.md#part) [up](../README.md) [x](../examples/) [web](https://example.org) [here](#part)\n"),
+        ""
+    );
+    assert_eq!(page("\n[gone](c.md)\n"), "docs/a.md:2: the link leads nowhere: c.md [link]\n");
+    assert_eq!(page("```\n[not a link](c.md)\n```\n"), "");
+}
+
+#[test]
 fn strings_and_comments_are_blank() {
     let text = "a(\"x\\\"y\", 'c', '\\'', b\"z\", r#\"q\"q\"#, 'life) /* m /* n */ o */ b // c\nd";
     let code = super::source::Source::new("x.rs", text).code;
