@@ -40,19 +40,21 @@ const STEP_PARTS: [&str; 3] = ["outcome", "outputs", "exit_code"];
 
 /// Checks every name of every template.
 pub(crate) fn check(scene: &Scene<'_>, uses: &[Use], findings: &mut Findings<'_>) {
-    let ids: HashMap<&str, usize> = scene.places.iter().enumerate().map(|(step, place)| (place.id.as_str(), step)).collect();
-    let names_steps = |used: &Use| used.template.names().any(|name| name.parts.first().is_some_and(|root| root == "steps"));
+    let ids: HashMap<&str, usize> =
+        scene.places.iter().enumerate().map(|(step, place)| (place.id.as_str(), step)).collect();
+    let names_steps =
+        |used: &Use| used.template.names().any(|name| name.parts.first().is_some_and(|root| root == "steps"));
     // The table of ancestors is only worth its memory if somebody asks.
     let ancestors = uses.iter().any(names_steps).then(|| Ancestors::of(scene.needs, scene.order));
     for used in uses {
         for name in used.template.names() {
-            let at = place_in(findings.text(), used.at, used.template.source(), name.offset);
+            let at = place_of(name, used, findings);
             let [root, rest @ ..] = name.parts.as_slice() else { continue };
             match (root.as_str(), rest.first()) {
                 ("inputs", Some(input)) => scene.input(input, at, findings),
                 ("steps", Some(id)) => match ids.get(id.as_str()) {
                     Some(step) => scene.step(*step, rest, used, ancestors.as_ref(), at, findings),
-                    None => scene.unknown_step(id, name, at, findings),
+                    None => scene.unknown_step(id, at, findings),
                 },
                 (root, _) if ROOTS.contains(&root) => {}
                 (root, _) if LATER.contains(&root) => {
@@ -62,6 +64,15 @@ pub(crate) fn check(scene: &Scene<'_>, uses: &[Use], findings: &mut Findings<'_>
             }
         }
     }
+}
+
+/// Where a name stands in the file, up to its last letter.
+fn place_of(name: &Name, used: &Use, findings: &Findings<'_>) -> At {
+    let place = place_in(findings.text(), used.at, used.template.source(), name.offset);
+    let Some(at) = place else { return used.at };
+    let written = findings.text().get(at.start..at.end).unwrap_or_default();
+    let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    At { start: at.start, end: at.start + written.find(|c| !is_part(c)).unwrap_or(written.len()) }
 }
 
 impl Scene<'_> {
@@ -74,8 +85,7 @@ impl Scene<'_> {
         }
     }
 
-    fn unknown_step(&self, id: &str, name: &Name, at: At, findings: &mut Findings<'_>) {
-        let _ = name;
+    fn unknown_step(&self, id: &str, at: At, findings: &mut Findings<'_>) {
         let message = format!("there is no step {}", quoted(id));
         findings.unknown(code::UNKNOWN_STEP, at, message, id, self.places.iter().map(|place| place.id.as_str()), None);
     }
@@ -100,7 +110,8 @@ impl Scene<'_> {
             let message = format!("step {} reads its own result, which it does not have yet", quoted(id));
             findings.warning(code::NOT_ANCESTOR, at, message, "read the result of an earlier step");
         } else if ancestors.is_some_and(|ancestors| !ancestors.holds(reader, step)) {
-            let message = format!("step {} may not be over when step {} reads it", quoted(id), quoted(&self.places[reader].id));
+            let message =
+                format!("step {} may not be over when step {} reads it", quoted(id), quoted(&self.places[reader].id));
             let help = format!("add {} to `needs:`", quoted(id));
             findings.warning(code::NOT_ANCESTOR, at, message, help);
         }
@@ -110,7 +121,9 @@ impl Scene<'_> {
 fn unknown_root(root: &str, at: At, findings: &mut Findings<'_>) {
     let message = format!("{} is not defined", quoted(root));
     let otherwise = match root {
-        "github" | "forge" | "gitea" => Some("there is no such name here: use `run`, `trigger`, `inputs` or `env`".to_owned()),
+        "github" | "forge" | "gitea" => {
+            Some("there is no such name here: use `run`, `trigger`, `inputs` or `env`".to_owned())
+        }
         _ => Some(format!("expressions know `{}`; a text needs quotes", ROOTS.join("`, `"))),
     };
     findings.unknown(code::UNKNOWN_NAME, at, message, root, ROOTS, otherwise);

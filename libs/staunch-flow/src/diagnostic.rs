@@ -41,9 +41,10 @@ pub struct Diagnostic {
     pub help: Option<String>,
 }
 
-/// Characters of a source line that are shown before and after the marked place.
-const BEFORE_CHARS: usize = 60;
-const AFTER_CHARS: usize = 80;
+/// Characters of a source line that the renderer is given before and after the start of the marked place. It shows the
+/// 140 around the place; the rest, perhaps a megabyte of it, it need not see.
+const BEFORE_CHARS: usize = 300;
+const AFTER_CHARS: usize = 300;
 
 impl Diagnostic {
     /// Renders it for a terminal: `error[code]: message`, the place, a snippet of `text` with the span marked, and the
@@ -54,22 +55,26 @@ impl Diagnostic {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
         };
+        let file = printable(file);
         let window = Window::of(text, self.span);
-        // The path carries line and column itself: the snippet is cut out of its line, so it cannot know the column.
-        let place = format!("{}:{}:{}", printable(file), self.span.line.max(1), self.span.column.max(1));
         let snippet = Snippet::source(window.shown)
+            .path(file.as_str())
             .line_start(self.span.line.max(1))
             .annotation(AnnotationKind::Primary.span(window.start..window.end));
-        let mut group = level
-            .primary_title(printable(&self.message))
-            .id(self.code)
-            .element(annotate_snippets::Origin::path(place))
-            .element(snippet);
+        let mut group = level.primary_title(printable(&self.message)).id(self.code).element(snippet);
         if let Some(help) = &self.help {
             group = group.element(Level::HELP.message(printable(help)));
         }
         let renderer = if color { Renderer::styled() } else { Renderer::plain() };
-        renderer.render(&[group])
+        let rendered = renderer.render(&[group]);
+        match window.cut_chars {
+            0 => rendered,
+            // The renderer counted columns in the part it was given.
+            cut => {
+                let place = |column: usize| format!("{file}:{}:{column}", self.span.line.max(1));
+                rendered.replacen(&place(self.span.column.saturating_sub(cut) + 1), &place(self.span.column), 1)
+            }
+        }
     }
 }
 
@@ -78,6 +83,8 @@ struct Window {
     shown: String,
     start: usize,
     end: usize,
+    /// Characters that were cut off the line's start.
+    cut_chars: usize,
 }
 
 impl Window {
@@ -87,7 +94,11 @@ impl Window {
         let line_end = text[start..].find('\n').map_or(text.len(), |at| start + at);
         let end = floor_boundary(text, span.end).clamp(start, line_end.max(start));
 
-        let left = text[line_start..start].char_indices().rev().nth(BEFORE_CHARS - 1).map_or(line_start, |(at, _)| line_start + at);
+        let left = text[line_start..start]
+            .char_indices()
+            .rev()
+            .nth(BEFORE_CHARS - 1)
+            .map_or(line_start, |(at, _)| line_start + at);
         let right = text[start..line_end].char_indices().nth(AFTER_CHARS).map_or(line_end, |(at, _)| start + at);
         let end = end.min(right);
         let before = printable_line(&text[left..start]);
@@ -99,7 +110,8 @@ impl Window {
         // An empty place (the end of a line or of the file) is marked by one caret: a space stands for it.
         let end = start + marked.len().max(usize::from(after.is_empty() && marked.is_empty()));
         let pad = if marked.is_empty() && after.is_empty() { " " } else { "" };
-        Self { shown: format!("{cut_left}{before}{marked}{after}{pad}{cut_right}"), start, end: end.max(start) }
+        let cut_chars = text[line_start..left].chars().count();
+        Self { shown: format!("{cut_left}{before}{marked}{after}{pad}{cut_right}"), start, end, cut_chars }
     }
 }
 

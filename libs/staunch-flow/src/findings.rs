@@ -62,13 +62,7 @@ impl<'t> Findings<'t> {
     }
 
     /// Says a warning and its mend.
-    pub(crate) fn warning(
-        &mut self,
-        code: &'static str,
-        at: At,
-        message: impl Into<String>,
-        help: impl Into<String>,
-    ) {
+    pub(crate) fn warning(&mut self, code: &'static str, at: At, message: impl Into<String>, help: impl Into<String>) {
         self.say(Severity::Warning, code, at, message.into(), Some(help.into()));
     }
 
@@ -160,7 +154,11 @@ pub(crate) fn similar<'c>(
 
 /// A word from the file as it may stand in a message: in backquotes, escaped, clipped to 60 characters.
 pub(crate) fn quoted(word: &str) -> String {
-    let mut shown: String = word.chars().take(60).flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] }).collect();
+    let mut shown: String = word
+        .chars()
+        .take(60)
+        .flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] })
+        .collect();
     if word.chars().nth(60).is_some() {
         shown.push('…');
     }

@@ -36,8 +36,14 @@ pub(crate) fn resolve(places: &[StepPlace], findings: &mut Findings<'_>) -> Vec<
         let needs: Vec<Need> = match &place.needs {
             Some(named) => explicit(named, step, places, &ids, findings),
             None if total + before.len() > NEEDS_MAX => {
-                let message = format!("the graph has more than {NEEDS_MAX} edges: groups of this size cannot follow each other");
-                findings.error_help(code::TOO_BIG, place.at, message, "put a step between the groups: each needs only that step then");
+                let message =
+                    format!("the graph has more than {NEEDS_MAX} edges: groups of this size cannot follow each other");
+                findings.error_help(
+                    code::TOO_BIG,
+                    place.at,
+                    message,
+                    "put a step between the groups: each needs only that step then",
+                );
                 return vec![Vec::new(); places.len()];
             }
             None => before.clone().map(|step| Need { step: StepIndex(step as u32), explicit: false }).collect(),
@@ -88,7 +94,12 @@ fn explicit(
                 findings.error_help(code::SELF_NEED, *at, format!("step {} needs itself", quoted(name)), "remove it");
             }
             Some(&need) if seen.insert(need) => needs.push(Need { step: StepIndex(need as u32), explicit: true }),
-            Some(_) => findings.warning(code::DUPLICATE_NEED, *at, format!("`needs` names {} twice", quoted(name)), "remove one"),
+            Some(_) => findings.warning(
+                code::DUPLICATE_NEED,
+                *at,
+                format!("`needs` names {} twice", quoted(name)),
+                "remove one",
+            ),
         }
     }
     needs

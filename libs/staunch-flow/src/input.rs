@@ -103,7 +103,9 @@ impl Input {
             InputType::String => text(given).map(Value::from),
             InputType::Number => match given {
                 Value::Number(value) => Ok(Value::Number(value.clone())),
-                Value::String(text) => json_number(text.trim()).map(number).ok_or_else(|| wrong("a finite number", given)),
+                Value::String(text) => {
+                    json_number(text.trim()).map(number).ok_or_else(|| wrong("a finite number", given))
+                }
                 _ => Err(wrong("a number", given)),
             },
             InputType::Boolean => match given {
@@ -119,7 +121,9 @@ impl Input {
                 }
                 let options = || options.iter().map(String::as_str);
                 Err(match similar(&text, options(), &mut COMPARISONS_MAX.clone()) {
-                    Some(option) => format!("is none of its options, did you mean `{option}`? They are {}", listed(options())),
+                    Some(option) => {
+                        format!("is none of its options, did you mean `{option}`? They are {}", listed(options()))
+                    }
                     None => format!("is none of its options, which are {}", listed(options())),
                 })
             }

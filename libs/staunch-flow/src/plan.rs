@@ -18,6 +18,8 @@ mod simulator;
 #[cfg(test)]
 mod tests;
 mod turn;
+#[cfg(test)]
+mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -47,7 +49,7 @@ pub struct Plan {
     unsettled: u32,
     cancel: Cancel,
     deadline: bool,
-    /// What has shaped the run's outcome so far.
+    /// Whether the cancel has killed or skipped anything, and so decides the run's outcome; likewise the deadline.
     cancel_bit: bool,
     deadline_bit: bool,
     failed: bool,

@@ -46,8 +46,31 @@ impl Line {
 #[derive(Debug)]
 pub struct Lines {
     line_bytes_max: usize,
-    stdout: Option<Line>,
-    stderr: Option<Line>,
+    stdout: Option<Begun>,
+    stderr: Option<Begun>,
+}
+
+/// A line that is not given out yet.
+#[derive(Debug)]
+struct Begun {
+    line: Line,
+    /// Where the first byte of its last UTF-8 sequence stands: a cut before it begins the next line there.
+    sequence_at: u64,
+}
+
+impl Begun {
+    fn at(record: &Record, cursor: u64) -> Self {
+        let line = Line { cursor, stream: record.stream, ms: record.ms, bytes: Vec::new(), ended: false };
+        Self { line, sequence_at: cursor }
+    }
+
+    /// Takes in `bytes`, which stand at `cursor`.
+    fn extend(&mut self, bytes: &[u8], cursor: u64) {
+        self.line.bytes.extend_from_slice(bytes);
+        if let Some(lead) = last_lead(bytes) {
+            self.sequence_at = cursor + lead as u64;
+        }
+    }
 }
 
 impl Lines {
@@ -65,46 +88,37 @@ impl Lines {
         };
         let mut at = 0;
         while at < record.bytes.len() {
-            let line = begun.get_or_insert_with(|| Line {
-                cursor: cursor_of(record, at),
-                stream: record.stream,
-                ms: record.ms,
-                bytes: Vec::new(),
-                ended: false,
-            });
+            let cursor = record.cursor + at as u64;
+            let line = begun.get_or_insert_with(|| Begun::at(record, cursor));
             let rest = &record.bytes[at..];
+            let room = max - line.line.bytes.len();
             // One byte more than fits tells whether the line ends just there.
-            let window = &rest[..rest.len().min(max - line.bytes.len() + 1)];
-            if let Some(end) = window.iter().position(|byte| *byte == b'\n') {
-                line.bytes.extend_from_slice(&rest[..end]);
-                line.ended = true;
+            if let Some(end) = rest.iter().take(room + 1).position(|byte| *byte == b'\n') {
+                line.extend(&rest[..end], cursor);
+                line.line.ended = true;
                 at += end + 1;
-                begun.take().into_iter().for_each(&mut *out);
+                begun.take().into_iter().for_each(|begun| out(begun.line));
                 continue;
             }
-            let take = window.len().min(max - line.bytes.len());
-            line.bytes.extend_from_slice(&rest[..take]);
-            at += take;
+            let now = &rest[..rest.len().min(room)];
+            line.extend(now, cursor);
+            at += now.len();
             if at < record.bytes.len() {
                 // Full, and more of it follows.
-                let tail = line.bytes.split_off(whole_sequences(&line.bytes));
-                let next = Line {
-                    cursor: cursor_of(record, at.saturating_sub(tail.len())),
-                    stream: record.stream,
-                    ms: record.ms,
-                    bytes: tail,
-                    ended: false,
-                };
-                begun.replace(next).into_iter().for_each(&mut *out);
+                let cut = line.line.bytes.split_off(whole_sequences(&line.line.bytes));
+                let next_at = if cut.is_empty() { record.cursor + at as u64 } else { line.sequence_at };
+                let mut next = Begun::at(record, next_at);
+                next.line.bytes = cut;
+                begun.replace(next).into_iter().for_each(|begun| out(begun.line));
             }
         }
     }
 
     /// Bytes fell out here: what was begun is given out as far as it goes.
     pub fn gap(&mut self, out: &mut dyn FnMut(Line)) {
-        let mut begun: Vec<Line> = [self.stdout.take(), self.stderr.take()].into_iter().flatten().collect();
-        begun.sort_by_key(|line| line.cursor);
-        begun.into_iter().filter(|line| !line.bytes.is_empty()).for_each(out);
+        let mut begun = [self.stdout.take(), self.stderr.take()].map(|begun| begun.map(|begun| begun.line));
+        begun.sort_by_key(|line| line.as_ref().map(|line| line.cursor));
+        begun.into_iter().flatten().filter(|line| !line.bytes.is_empty()).for_each(out);
     }
 
     /// The log is over: its last lines, if no `\n` ended them.
@@ -115,17 +129,18 @@ impl Lines {
     /// Where the earliest line that is begun and not given out stands. Who must forget this `Lines` between two pages
     /// reads on from there instead of the page's `next`, and loses nothing.
     pub fn begun_at(&self) -> Option<u64> {
-        self.stdout.iter().chain(&self.stderr).map(|line| line.cursor).min()
+        self.stdout.iter().chain(&self.stderr).map(|begun| begun.line.cursor).min()
     }
 }
 
-fn cursor_of(record: &Record, at: usize) -> u64 {
-    record.cursor + at as u64
+/// The last byte that begins a UTF-8 sequence (or is one by itself, or is invalid).
+fn last_lead(bytes: &[u8]) -> Option<usize> {
+    bytes.iter().rposition(|byte| byte & 0xc0 != 0x80)
 }
 
 /// How many of `bytes` are left if a UTF-8 sequence that is cut off at the end is left out; all, if that were nothing.
 fn whole_sequences(bytes: &[u8]) -> usize {
-    let Some(lead) = bytes.iter().rposition(|byte| byte & 0xc0 != 0x80) else { return bytes.len() };
+    let Some(lead) = last_lead(bytes) else { return bytes.len() };
     let len = match bytes[lead] {
         0xc2..=0xdf => 2,
         0xe0..=0xef => 3,

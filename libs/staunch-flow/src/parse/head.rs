@@ -63,7 +63,9 @@ pub(crate) fn read(root: &Node, stem: &str, draft: &mut Draft<'_, '_>) -> Option
 /// The given name, else the file's.
 fn name(fields: &Fields<'_>, stem: &str, findings: &mut Findings<'_>) -> String {
     let charset = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
-    let fits = |name: &str| !name.is_empty() && name.len() <= ID_BYTES_MAX && name.bytes().all(charset) && !name.starts_with('.');
+    let fits = |name: &str| {
+        !name.is_empty() && name.len() <= ID_BYTES_MAX && name.bytes().all(charset) && !name.starts_with('.')
+    };
     let rule = "a name has letters, digits, `-`, `_` and `.`, at most 100, and does not start with `.`";
     let Some(node) = fields.get("name") else {
         if !fits(stem) {
@@ -76,7 +78,8 @@ fn name(fields: &Fields<'_>, stem: &str, findings: &mut Findings<'_>) -> String 
     if !fits(name) && !findings.has_errors_at(node.at) {
         let message = format!("{} cannot name a workflow", quoted(name));
         let slug = slug(name);
-        let help = if fits(&slug) { format!("write `name: {slug}`, and the rest as `description:`") } else { rule.to_owned() };
+        let help =
+            if fits(&slug) { format!("write `name: {slug}`, and the rest as `description:`") } else { rule.to_owned() };
         findings.error_help(code::INVALID_ID, node.at, message, help);
     }
     name.to_owned()
@@ -84,7 +87,8 @@ fn name(fields: &Fields<'_>, stem: &str, findings: &mut Findings<'_>) -> String 
 
 /// A name made of a title: "Nightly Backup" becomes `nightly-backup`.
 fn slug(title: &str) -> String {
-    let words = title.split(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '.').filter(|word| !word.is_empty());
+    let words =
+        title.split(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '.').filter(|word| !word.is_empty());
     words.map(str::to_ascii_lowercase).collect::<Vec<_>>().join("-")
 }
 
@@ -108,11 +112,20 @@ fn trigger(node: &Node, findings: &mut Findings<'_>) {
     let Some(word) = value::text(node, "a trigger", PROSE_BYTES_MAX, findings) else { return };
     match crate::keys::find(Place::On, word) {
         Some(key) if key.support == crate::keys::Support::Now => {}
-        Some(_) => findings.error(code::NOT_SUPPORTED, node.at, format!("the trigger {} is not supported yet", quoted(word))),
+        Some(_) => {
+            findings.error(code::NOT_SUPPORTED, node.at, format!("the trigger {} is not supported yet", quoted(word)))
+        }
         None => {
             let message = format!("there is no trigger {}", quoted(word));
             let known = crate::keys::names(Place::On);
-            findings.unknown(code::INVALID_VALUE, node.at, message, word, known, Some("write `on: { manual: {} }`".to_owned()));
+            findings.unknown(
+                code::INVALID_VALUE,
+                node.at,
+                message,
+                word,
+                known,
+                Some("write `on: { manual: {} }`".to_owned()),
+            );
         }
     }
 }

@@ -33,13 +33,8 @@ pub(crate) fn read(node: &Node, findings: &mut Findings<'_>) -> Vec<Input> {
 
 /// One declaration. Whatever of it is wrong is said, and replaced by what keeps other checks quiet.
 fn one(entry: &Entry, findings: &mut Findings<'_>) -> Input {
-    let mut input = Input {
-        name: entry.name.clone(),
-        description: None,
-        kind: InputType::String,
-        default: None,
-        required: false,
-    };
+    let mut input =
+        Input { name: entry.name.clone(), description: None, kind: InputType::String, default: None, required: false };
     // `target:` alone declares a text.
     if entry.value.is_null() {
         return input;
@@ -49,7 +44,8 @@ fn one(entry: &Entry, findings: &mut Findings<'_>) -> Input {
         .get("description")
         .and_then(|node| value::literal(node, "`description`", PROSE_BYTES_MAX, findings))
         .map(str::to_owned);
-    input.required = fields.get("required").and_then(|node| value::boolean(node, "`required`", findings)).unwrap_or(false);
+    input.required =
+        fields.get("required").and_then(|node| value::boolean(node, "`required`", findings)).unwrap_or(false);
     let Some(kind) = kind(entry, &fields, findings) else { return input };
     input.kind = kind;
     if let Some(node) = fields.get("default") {
@@ -107,7 +103,12 @@ fn choice(node: &Node, findings: &mut Findings<'_>) -> Option<InputType> {
     let mut seen = std::collections::HashSet::with_capacity(options.len());
     for (at, option) in &options {
         if !seen.insert(*option) {
-            findings.error_help(code::INVALID_VALUE, *at, format!("the option {} stands twice", quoted(option)), "remove one");
+            findings.error_help(
+                code::INVALID_VALUE,
+                *at,
+                format!("the option {} stands twice", quoted(option)),
+                "remove one",
+            );
         }
     }
     Some(InputType::Choice(options.into_iter().map(|(_, option)| option.to_owned()).collect()))

@@ -10,8 +10,8 @@ mod step;
 mod tree;
 mod value;
 
-pub use file::{Budgets, Parsed, parse};
 pub(crate) use draft::place_in;
+pub use file::{Budgets, Parsed, parse};
 pub(crate) use value::json_number;
 
 #[cfg(test)]

@@ -81,7 +81,17 @@ pub(crate) fn read(budgets: &Budgets, findings: &mut Findings<'_>) -> Option<Rc<
         block_nesting_limit: budgets.depth_max + 8,
     };
     options.set_emit_comments(false);
-    let mut tree = Tree { budgets, findings, open: Vec::new(), root: None, anchors: HashMap::new(), nodes: 0, aliases: 0, replayed_bytes: 0, documents: 0 };
+    let mut tree = Tree {
+        budgets,
+        findings,
+        open: Vec::new(),
+        root: None,
+        anchors: HashMap::new(),
+        nodes: 0,
+        aliases: 0,
+        replayed_bytes: 0,
+        documents: 0,
+    };
     for event in Parser::new_from_str_with_options(text, options) {
         let step = match event {
             Ok((event, span)) => {
@@ -163,7 +173,8 @@ impl Tree<'_, '_> {
             }
             Event::MappingStart(_, anchor, tag) => {
                 self.is_text_tag(tag.as_deref(), at);
-                let kind = OpenKind::Mapping { entries: Vec::new(), places: HashMap::new(), merges: Vec::new(), key: None };
+                let kind =
+                    OpenKind::Mapping { entries: Vec::new(), places: HashMap::new(), merges: Vec::new(), key: None };
                 self.enter(kind, anchor, at)
             }
             Event::SequenceEnd | Event::MappingEnd => self.leave(at),
@@ -235,7 +246,9 @@ impl Tree<'_, '_> {
 
     fn scalar(&mut self, text: String, plain: bool, anchor: usize, at: At) -> Result<(), Stop> {
         let size = Size { nodes: 1, bytes: text.len(), height: 0 };
-        if let Some(Open { kind: OpenKind::Mapping { key: key @ None, .. }, size: open_size, .. }) = self.open.last_mut() {
+        if let Some(Open { kind: OpenKind::Mapping { key: key @ None, .. }, size: open_size, .. }) =
+            self.open.last_mut()
+        {
             open_size.add(size);
             *key = Some(OpenKey { merge: plain && text == "<<", name: text, at });
             return Ok(());
@@ -357,7 +370,8 @@ fn trimmed(text: &str, at: At) -> At {
 /// Says what the YAML parser says, with more help where beginners get lost.
 fn syntax(text: &str, error: &ScanError, budgets: &Budgets, findings: &mut Findings<'_>) -> Stop {
     let start = error.marker().byte_offset().unwrap_or(0).min(text.len());
-    let at = At { start, end: start + text.get(start..).and_then(|rest| rest.chars().next()).map_or(0, char::len_utf8) };
+    let at =
+        At { start, end: start + text.get(start..).and_then(|rest| rest.chars().next()).map_or(0, char::len_utf8) };
     if matches!(error.kind(), ErrorKind::RecursionLimitExceeded) {
         let message = format!("nested more than {} deep", budgets.depth_max);
         findings.error_help(code::TOO_BIG, at, message, "a workflow needs only a few levels");
@@ -375,9 +389,13 @@ fn syntax(text: &str, error: &ScanError, budgets: &Budgets, findings: &mut Findi
         ErrorKind::UnclosedFlowCollection { open: '{' } => {
             Some("close the `{`, or put quotes around a text that starts with it")
         }
-        ErrorKind::UnclosedFlowCollection { .. } => Some("close the bracket, or put quotes around a text that starts with it"),
+        ErrorKind::UnclosedFlowCollection { .. } => {
+            Some("close the bracket, or put quotes around a text that starts with it")
+        }
         ErrorKind::UnexpectedCharacter { .. } => Some("put quotes around a text that starts with a special character"),
-        ErrorKind::UnknownAnchor => Some("an alias `*name` needs an anchor `&name` before it; a text that starts with `*` needs quotes"),
+        ErrorKind::UnknownAnchor => {
+            Some("an alias `*name` needs an anchor `&name` before it; a text that starts with `*` needs quotes")
+        }
         ErrorKind::UnknownQuotedScalarEscape => Some("use single quotes for text with backslashes"),
         _ => None,
     };

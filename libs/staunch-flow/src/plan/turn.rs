@@ -78,7 +78,7 @@ impl<'p> Turn<'p> {
             return;
         }
         self.plan.cancel = wish;
-        self.plan.cancel_bit |= self.stop(Outcome::Cancelled, &Why::RunCancelled, force);
+        self.plan.cancel_bit |= self.stop(Outcome::Cancelled, force);
     }
 
     pub(super) fn deadline(&mut self) {
@@ -86,43 +86,51 @@ impl<'p> Turn<'p> {
             return;
         }
         self.plan.deadline = true;
-        self.plan.deadline_bit |= self.stop(Outcome::TimedOut, &Why::RunTimedOut, false);
+        self.plan.deadline_bit |= self.stop(Outcome::TimedOut, false);
     }
 
-    /// Kills what is in flight and skips what waits, except clean-up steps unless `force`. Whether that hit anything.
-    fn stop(&mut self, because: Outcome, why: &Why, force: bool) -> bool {
+    /// Kills what is in flight, except clean-up steps unless `force`; whether that hit anything.
+    ///
+    /// What waits for a need is skipped no sooner than its needs are settled: else a clean-up step at the end of a list
+    /// would start while the step at its head is still being killed.
+    fn stop(&mut self, because: Outcome, force: bool) -> bool {
         let before = self.effects.len();
         for step in 0..self.plan.tracks.len() as u32 {
-            match self.plan.tracks[step as usize] {
-                Track::InFlight { attempt, killed: false, cleanup } if force || !cleanup => {
-                    self.plan.tracks[step as usize] = Track::InFlight { attempt, killed: true, cleanup };
-                    self.effects.push(Effect::Kill { step: StepIndex(step), attempt, because });
-                }
-                Track::Waiting { .. } if force || !self.cleans_up(step, because) => {
-                    self.plan.held.remove(&step);
-                    self.settle(step, End { outcome: Outcome::Skipped, why: Some(why.clone()), ..End::default() });
-                }
-                _ => {}
+            if let Track::InFlight { attempt, killed: false, cleanup } = self.plan.tracks[step as usize]
+                && (force || !cleanup)
+            {
+                self.plan.tracks[step as usize] = Track::InFlight { attempt, killed: true, cleanup };
+                self.effects.push(Effect::Kill { step: StepIndex(step), attempt, because });
             }
         }
         let hit = self.effects.len() > before;
-        // What was about to start was decided before the status changed (`if: always() && !cancelled()`).
+        // What was about to start was decided before the run's status changed.
         for step in std::mem::take(&mut self.plan.held) {
             self.decide(step);
         }
         hit
     }
 
-    /// Whether a waiting step may still run after a stop for this reason.
-    fn cleans_up(&self, step: u32, because: Outcome) -> bool {
-        let asks_for = if because == Outcome::Cancelled { "cancelled" } else { "failure" };
+    /// Why a step does not start any more since a cancel or the deadline, unless its `if` makes it a clean-up step.
+    fn stopped(&self, step: u32) -> Option<Why> {
         let condition = &self.step(step).condition;
-        condition.as_ref().is_some_and(|condition| condition.calls("always") || condition.calls(asks_for))
+        let asks_for = |function| condition.as_ref().is_some_and(|condition| condition.calls(function));
+        match self.plan.cancel {
+            Cancel::Forced => Some(Why::RunCancelled),
+            Cancel::Gentle => (!asks_for("always") && !asks_for("cancelled")).then_some(Why::RunCancelled),
+            Cancel::No if self.plan.deadline => {
+                (!asks_for("always") && !asks_for("failure")).then_some(Why::RunTimedOut)
+            }
+            Cancel::No => None,
+        }
     }
 
     /// All needs of a waiting step are settled: it is skipped, fails by its condition, or may start.
     fn decide(&mut self, step: u32) {
         let skip = |why| End { outcome: Outcome::Skipped, why: Some(why), ..End::default() };
+        if let Some(why) = self.stopped(step) {
+            return self.settle(step, skip(why));
+        }
         let rules = self.step(step);
         if !rules.condition_names_status {
             if let Some(taint) = self.plan.taint_of_needs(step) {
@@ -152,15 +160,17 @@ impl<'p> Turn<'p> {
         let End { outcome, forgiven, attempts, why, exit_code, outputs } = end;
         let plan = &mut *self.plan;
         let bad = is_bad(outcome) && !forgiven;
-        let stopped = matches!(why, Some(Why::RunCancelled | Why::RunTimedOut));
+        let (cancelled, out_of_time) = (why == Some(Why::RunCancelled), why == Some(Why::RunTimedOut));
         let inherited = plan.taint_of_needs(step);
-        let taint = if bad || stopped {
-            let failure = is_failure(outcome) || why == Some(Why::RunTimedOut);
+        let taint = if bad || cancelled || out_of_time {
+            let failure = is_failure(outcome) || out_of_time;
             Some(Taint { culprit: step, failure: failure || inherited.is_some_and(|taint| taint.failure) })
         } else {
             inherited
         };
         plan.failed |= bad;
+        plan.cancel_bit |= cancelled;
+        plan.deadline_bit |= out_of_time;
         plan.unsettled -= 1;
         if matches!(plan.tracks[step as usize], Track::InFlight { .. }) {
             plan.in_flight -= 1;

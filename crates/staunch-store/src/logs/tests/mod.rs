@@ -2,12 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-// mod bench;
-// mod cap;
-// mod crash;
-// mod disk;
-// mod ground;
-// mod lines;
-// mod live;
+mod cap;
+mod crash;
+mod disk;
+mod ground;
+mod lines;
+mod live;
 mod model;
 mod round_trip;

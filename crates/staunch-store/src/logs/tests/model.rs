@@ -11,8 +11,6 @@ use crate::id::{AttemptKey, RunId};
 use crate::logs::{LogPage, Logs, Stream};
 use crate::{LogPlace, StoreLimits};
 
-pub(super) const KIB: u64 = 1024;
-
 pub(super) struct Fixture {
     pub(super) directory: TempDir,
     pub(super) logs: Arc<Logs>,

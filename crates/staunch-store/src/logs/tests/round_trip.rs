@@ -164,3 +164,37 @@ fn a_cut_page_does_not_cut_a_character() {
         }
     }
 }
+
+#[test]
+fn the_zstd_tool_reads_a_sealed_log() {
+    use crate::logs::frame::{BLOCK, Frames, Kind};
+    let f = fixture(20 * BLOCK, 0);
+    let mut writer = f.logs.writer(key(1), 1);
+    writer.append(Stdout, 0, &pattern(0, 3_000_000)).unwrap();
+    let place = writer.seal().unwrap();
+    let expected = hear(&f.logs, key(1), Some(&place), 0, 1 << 20).bytes(Stdout);
+    let path =
+        f.logs.root().join(crate::logs::LogName { attempt: key(1), epoch: 1 }.path(crate::logs::name::Form::Sealed));
+    assert_eq!(place, LogPlace::File { bytes: path.metadata().unwrap().len() });
+    let payload = |plain: &[u8]| {
+        let mut payload = Vec::new();
+        for (n, block) in plain.chunks(BLOCK as usize).enumerate() {
+            // The check knows where a block stood: 5 of the head, then the last 16.
+            let base = if n < 5 { n as u64 } else { n as u64 + 46 - 21 } * BLOCK;
+            for frame in Frames::new(block, base) {
+                if let Kind::Output { bytes, .. } = frame.kind {
+                    payload.extend_from_slice(bytes);
+                }
+            }
+        }
+        payload
+    };
+    let mut plain = Vec::new();
+    zstd::stream::copy_decode(std::fs::File::open(&path).unwrap(), &mut plain).unwrap();
+    assert!(payload(&plain) == expected);
+    // Where the tool itself is installed, it says the same.
+    if let Ok(tool) = std::process::Command::new("zstd").arg("-dc").arg(&path).output() {
+        assert!(tool.status.success(), "{}", String::from_utf8_lossy(&tool.stderr));
+        assert!(tool.stdout == plain);
+    }
+}
