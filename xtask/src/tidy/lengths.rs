@@ -22,11 +22,11 @@ pub(super) fn check(source: &Source<'_>) -> Vec<Complaint> {
             format!("{lines} lines besides tests, at most {FILE_LINES_MAX}: which noun wants a file of its own?");
         complaints.push(complain(0, "file-length", message));
     }
-    for (number, line) in source.product_lines() {
+    for ((number, line), (_, code)) in source.product_lines().zip(source.product_code()) {
         let width = line.chars().count();
         let most = if line.trim_start().starts_with("//") {
             COMMENT_CHARACTERS_MAX
-        } else if line.contains('"') {
+        } else if line.contains('"') || code.trim().is_empty() {
             TEXT_CHARACTERS_MAX
         } else {
             LINE_CHARACTERS_MAX
