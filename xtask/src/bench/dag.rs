@@ -65,6 +65,8 @@ fn rounds_of(
         std::fs::remove_dir_all(&data).context("the run left no data directory")?;
         for (i, jobs) in jobs.iter().enumerate() {
             for (program, times) in [("ninja", &mut ninja[i]), ("make", &mut make[i])] {
+                // ninja's log of the round before is no work of this one.
+                std::fs::remove_file(place.join(".ninja_log")).ok();
                 let mut peer = Command::new(program);
                 peer.arg(format!("-j{jobs}"));
                 times.push(seconds(peer, place)?);
