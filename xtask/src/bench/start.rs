@@ -21,15 +21,16 @@ pub(super) struct Bench {
     pub(super) history: u64,
 }
 
-/// `cargo xtask bench NAME [--quick] [--history N]`.
+/// `cargo xtask bench NAME [--quick] [--history N] [--binary FILE]`.
 pub(crate) fn run(arguments: &[&str]) -> Result<()> {
     let mut name = None;
-    let (mut quick, mut history) = (false, 20_000);
+    let (mut quick, mut history, mut binary) = (false, 20_000, None);
     let mut words = arguments.iter();
     while let Some(word) = words.next() {
         match *word {
             "--quick" => quick = true,
             "--history" => history = words.next().context("--history wants a number")?.parse()?,
+            "--binary" => binary = Some(PathBuf::from(words.next().context("--binary wants a file")?)),
             word if name.is_none() => name = Some(word),
             word => bail!("what is {word:?}? see cargo xtask"),
         }
@@ -42,10 +43,16 @@ pub(crate) fn run(arguments: &[&str]) -> Result<()> {
         other => bail!("there is no bench {:?}: runs, dag, latency, idle", other.unwrap_or_default()),
     };
 
-    process::run(process::cargo(&["build", "--release", "--package", "staunch"])?)?;
+    let staunch = match binary {
+        Some(binary) => binary.canonicalize().with_context(|| format!("there is no {}", binary.display()))?,
+        None => {
+            process::run(process::cargo(&["build", "--release", "--package", "staunch"])?)?;
+            process::target().join("release/staunch")
+        }
+    };
     let scratch = process::target().join("bench").join(format!("{}", std::process::id()));
     std::fs::create_dir_all(&scratch).with_context(|| format!("cannot make {}", scratch.display()))?;
-    let bench = Bench { staunch: process::target().join("release/staunch"), scratch, quick, history };
+    let bench = Bench { staunch, scratch, quick, history };
     let measured = measure(&bench);
     let removed = std::fs::remove_dir_all(&bench.scratch);
 
