@@ -22,7 +22,7 @@ enum Shape {
 }
 
 /// Each peer gets the parallelism it is best at.
-const JOBS: [usize; 3] = [2, 4, 16];
+const JOBS: [usize; 3] = spawn::PARALLEL;
 
 /// Rounds of ours and the peers, in turn; medians; the best `-j` of each peer.
 pub(super) fn measure(bench: &Bench) -> Result<Value> {
@@ -55,8 +55,8 @@ fn rounds_of(
     steps: usize,
     jobs: &[usize],
 ) -> Result<Vec<(&'static str, f64)>> {
-    let (mut ours, mut ninja, mut make, mut bare) =
-        (Vec::new(), vec![vec![]; jobs.len()], vec![vec![]; jobs.len()], Vec::new());
+    let mut ours = Vec::new();
+    let [mut ninja, mut make, mut bare] = [(); 3].map(|()| vec![Vec::new(); jobs.len()]);
     for round in 0..rounds {
         let data = place.join(format!("data{round}"));
         let mut staunch = Command::new(&bench.staunch);
@@ -72,11 +72,12 @@ fn rounds_of(
                 times.push(seconds(peer, place)?);
             }
         }
-        let parallel = if jobs.len() > 1 { 2 } else { 1 };
-        bare.push(spawn::spawn_loop(spawn::TRUE, steps, parallel)?.as_secs_f64());
+        for (i, jobs) in jobs.iter().enumerate() {
+            bare[i].push(spawn::spawn_loop(spawn::TRUE, steps, *jobs)?.as_secs_f64());
+        }
     }
     let best = |times: Vec<Vec<f64>>| times.iter().map(|times| median(times)).fold(f64::INFINITY, f64::min);
-    Ok(vec![("staunch", median(&ours)), ("ninja", best(ninja)), ("make", best(make)), ("spawn", median(&bare))])
+    Ok(vec![("staunch", median(&ours)), ("ninja", best(ninja)), ("make", best(make)), ("spawn", best(bare))])
 }
 
 fn seconds(mut command: Command, place: &Path) -> Result<f64> {
