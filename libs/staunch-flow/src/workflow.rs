@@ -1,12 +1,11 @@
 //! What a workflow file says, checked: every name resolved, every default filled in.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
-
-use serde_json::Value;
 
 use crate::expr::Template;
 use crate::retry::Retry;
+
+pub use crate::input::{Input, InputError, InputType, Inputs};
 
 /// The place of a step in [`Workflow::steps`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
@@ -111,56 +110,7 @@ pub enum LeftBehind {
     Fail,
 }
 
-/// An input a run can be given.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Input {
-    /// Its name: letters, digits, `-`, `_`.
-    pub name: String,
-    /// What it is for.
-    pub description: Option<String>,
-    /// What it may hold.
-    pub kind: InputType,
-    /// What it is if nobody says.
-    pub default: Option<Value>,
-    /// Whether somebody must say.
-    pub required: bool,
-}
-
-/// What an input may hold.
-#[derive(Clone, Debug, PartialEq)]
-pub enum InputType {
-    /// Any text.
-    String,
-    /// A finite number.
-    Number,
-    /// `true` or `false`.
-    Boolean,
-    /// One of these.
-    Choice(Vec<String>),
-}
-
-/// The checked inputs of one run: every input of the workflow has a value (null where it has neither value nor default).
-pub type Inputs = BTreeMap<String, Value>;
-
-/// Why the inputs of a run were refused.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InputError {
-    /// The input's name as given.
-    pub input: String,
-    /// What is wrong with it, with a did-you-mean where one fits.
-    pub message: String,
-}
-
 impl Workflow {
-    /// Checks what a run was given and fills in the defaults. Strings are accepted for numbers and booleans (a CLI has
-    /// only strings).
-    ///
-    /// # Errors
-    /// All that is wrong, not just the first: unknown names, missing required ones, wrong types, no such choice.
-    pub fn inputs(&self, _given: &BTreeMap<String, Value>) -> Result<Inputs, Vec<InputError>> {
-        Ok(Inputs::new())
-    }
-
     /// The step with this id.
     pub fn step(&self, id: &str) -> Option<StepIndex> {
         self.steps.iter().position(|s| s.id == id).map(|i| StepIndex(i as u32))
