@@ -136,9 +136,9 @@ mod tests {
         write(&writer, PAGES - 200);
         checkpointer.after_commit(&writer, &wal);
         assert!(checkpointer.has_rest(), "below");
-        write(&writer, 200);
+        write(&writer, 300);
         checkpointer.after_commit(&writer, &wal);
-        assert!(!checkpointer.has_rest(), "at");
+        assert!(!checkpointer.has_rest(), "over");
         for _ in 0..20 {
             write(&writer, 200);
             checkpointer.after_commit(&writer, &wal);
