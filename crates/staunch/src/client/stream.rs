@@ -224,7 +224,8 @@ fn is_passing(failure: &Failure) -> bool {
 
 /// The news in a page of a step's log.
 pub(crate) fn of_page(step: &str, page: &LogPage) -> Vec<News> {
-    let gap = (page.gap > 0).then(|| News::LeftOut { step: Some(step.to_owned()), what: format!("{} left out", bytes(page.gap)) });
+    let gap = (page.gap > 0)
+        .then(|| News::LeftOut { step: Some(step.to_owned()), what: format!("{} left out", bytes(page.gap)) });
     let output = |record: &LogRecord| News::Output {
         step: step.to_owned(),
         stream: record.stream,

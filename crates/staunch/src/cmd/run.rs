@@ -32,7 +32,8 @@ fn remote(arguments: Run, all: &AllFlags, terminal: &mut Terminal) -> Result<Exi
     let name = &arguments.target;
     let near = Path::new(name).is_file().then(|| format!("`{name}` is also a file here: write ./{name} to run that"));
     if arguments.data.is_some() {
-        let failure = Failure::usage("--data is only for a workflow file: where a server keeps its runs is its own affair");
+        let failure =
+            Failure::usage("--data is only for a workflow file: where a server keeps its runs is its own affair");
         return Err(near.into_iter().fold(failure, Failure::hint));
     }
     let client = super::client(&arguments.server, all)?;
@@ -51,8 +52,11 @@ fn remote(arguments: Run, all: &AllFlags, terminal: &mut Terminal) -> Result<Exi
 fn local(arguments: Run, all: &AllFlags, terminal: &mut Terminal) -> Result<Exit, Failure> {
     for (given, flag) in [(arguments.detach, "--detach"), (arguments.server.server.is_some(), "--server")] {
         if given {
-            return Err(Failure::usage(format!("{flag} is only for a workflow of a server, and `{}` is a file", arguments.target))
-                .hint("put the file into the server's workflows directory and run it by its name"));
+            return Err(Failure::usage(format!(
+                "{flag} is only for a workflow of a server, and `{}` is a file",
+                arguments.target
+            ))
+            .hint("put the file into the server's workflows directory and run it by its name"));
         }
     }
     crate::serve::quiet();
@@ -61,7 +65,8 @@ fn local(arguments: Run, all: &AllFlags, terminal: &mut Terminal) -> Result<Exit
     let path = Path::new(&arguments.target);
     let checked = check(path, &config.limits)?;
     report(path, &checked, &arguments, terminal)?;
-    let text = String::from_utf8(checked.bytes).map_err(|_| Failure::new(Exit::InvalidWorkflow, "the file is not UTF-8"))?;
+    let text =
+        String::from_utf8(checked.bytes).map_err(|_| Failure::new(Exit::InvalidWorkflow, "the file is not UTF-8"))?;
     let submission = Submission {
         target: Target::Text { text: Arc::from(text), stem: checked.stem },
         inputs: inputs::read(&arguments.input, arguments.input_file.as_deref())?,

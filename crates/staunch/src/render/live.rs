@@ -101,13 +101,7 @@ impl Live {
     }
 }
 
-fn show_news(
-    steps: &mut BTreeMap<String, StepLines>,
-    width: usize,
-    show: Show,
-    terminal: &mut Terminal,
-    news: &News,
-) {
+fn show_news(steps: &mut BTreeMap<String, StepLines>, width: usize, show: Show, terminal: &mut Terminal, news: &News) {
     if show == Show::Nothing {
         return;
     }

@@ -7,7 +7,8 @@ fn help_and_version_are_results() {
     let bed = Bed::new();
     let help = bed.run(&["--help"]).exits(0);
     assert!(help.out.contains("serve --demo") && help.out.contains("130 interrupted"), "{}", help.out);
-    for command in ["serve", "run", "validate", "runs", "logs", "cancel", "rerun", "workflows", "config", "completions"] {
+    for command in ["serve", "run", "validate", "runs", "logs", "cancel", "rerun", "workflows", "config", "completions"]
+    {
         assert!(help.out.contains(&format!("\n  {command}")), "{command}");
         assert!(bed.run(&[command, "--help"]).exits(0).err.is_empty());
     }

@@ -108,7 +108,8 @@ fn processes_of(ledger: &Path) -> Vec<u32> {
     let needle = format!("LEDGER={}", ledger.display()).into_bytes();
     let all = fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
     all.filter(|pid| {
-        fs::read(format!("/proc/{pid}/environ")).is_ok_and(|bytes| bytes.windows(needle.len()).any(|window| window == needle))
+        fs::read(format!("/proc/{pid}/environ"))
+            .is_ok_and(|bytes| bytes.windows(needle.len()).any(|window| window == needle))
     })
     .collect()
 }
@@ -127,7 +128,8 @@ fn fifty_kills_lose_nothing() {
     let kills = 50;
     let mut chance = Chance(seed);
     let root = tempfile::tempdir().unwrap();
-    let (data, workflows, config) = (root.path().join("data"), root.path().join("workflows"), root.path().join("staunch.toml"));
+    let (data, workflows, config) =
+        (root.path().join("data"), root.path().join("workflows"), root.path().join("staunch.toml"));
     let ledger = root.path().join("ledger");
     fs::create_dir(&workflows).unwrap();
     fs::write(workflows.join("ledger.yaml"), WORKFLOW).unwrap();
@@ -153,7 +155,11 @@ fn fifty_kills_lose_nothing() {
         server.kill();
         let gone = Instant::now();
         until("the steps' processes are gone", || processes_of(&ledger).is_empty());
-        assert!(gone.elapsed() < Duration::from_secs(10), "kill {kill}: steps outlived their server by {:?}", gone.elapsed());
+        assert!(
+            gone.elapsed() < Duration::from_secs(10),
+            "kill {kill}: steps outlived their server by {:?}",
+            gone.elapsed()
+        );
     }
     assert!(accepted.len() > kills / 2, "the load was too small to mean anything: {}", accepted.len());
     let server = Server::start(&data, &workflows, &config);

@@ -7,7 +7,10 @@ use crate::bed::Bed;
 #[test]
 fn one_step_all_steps_the_tail_the_bytes_and_json() {
     let bed = Bed::new();
-    bed.workflow("talk.yaml", r#"steps: [{id: a, run: 'seq 5; printf "\377\033[2Jraw"'}, {id: bb, run: echo err >&2}]"#);
+    bed.workflow(
+        "talk.yaml",
+        r#"steps: [{id: a, run: 'seq 5; printf "\377\033[2Jraw"'}, {id: bb, run: echo err >&2}]"#,
+    );
     let server = bed.serve(&[]);
     server.run(&bed, &["run", "talk", "-q"]).exits(0);
     let out = |arguments: &[&str]| server.run(&bed, &[&["logs", "@last"], arguments].concat()).exits(0).out;
