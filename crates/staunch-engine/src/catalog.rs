@@ -1,13 +1,44 @@
 //! The workflows that can be run: parsed once, by name and by revision.
 
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use staunch_flow::{Diagnostic, Workflow};
 use staunch_store::RevisionId;
 
+/// What a parsed workflow holds for each byte of its text, from above: steps, templates and names are small objects
+/// around slices of it. Measured on the examples it is 4 to 7.
+const HEAP_BYTES_PER_TEXT_BYTE: u64 = 8;
+
 /// Parsed workflows by name, and a bounded number by revision.
+#[derive(Debug)]
+pub struct Catalog {
+    // Std locks: held for a look-up or an insert, never over an await.
+    names: RwLock<Names>,
+    revisions: Mutex<Revisions>,
+}
+
 #[derive(Debug, Default)]
-pub struct Catalog {}
+struct Names {
+    known: BTreeMap<String, Arc<Known>>,
+    broken: BTreeMap<String, Vec<Diagnostic>>,
+}
+
+/// A cache: what falls out is read from the store and parsed again.
+#[derive(Debug)]
+struct Revisions {
+    bytes_max: u64,
+    bytes: u64,
+    uses: u64,
+    parsed: HashMap<RevisionId, Parsed>,
+}
+
+#[derive(Debug)]
+struct Parsed {
+    workflow: Arc<Workflow>,
+    bytes: u64,
+    used: u64,
+}
 
 /// A workflow that is known by name.
 #[derive(Clone, Debug)]
@@ -25,18 +56,97 @@ pub struct Known {
 }
 
 impl Catalog {
+    /// An empty catalog that holds at most about `bytes_max` bytes of workflows by revision.
+    pub(crate) fn new(bytes_max: u64) -> Self {
+        let revisions = Revisions { bytes_max, bytes: 0, uses: 0, parsed: HashMap::new() };
+        Self { names: RwLock::default(), revisions: Mutex::new(revisions) }
+    }
+
     /// The workflow of this name.
-    pub fn get(&self, _name: &str) -> Option<Arc<Known>> {
-        None
+    pub fn get(&self, name: &str) -> Option<Arc<Known>> {
+        self.names.read().unwrap_or_else(PoisonError::into_inner).known.get(name).cloned()
     }
 
     /// All of them, by name.
     pub fn list(&self) -> Vec<Arc<Known>> {
-        Vec::new()
+        self.names.read().unwrap_or_else(PoisonError::into_inner).known.values().cloned().collect()
     }
 
     /// Files that have errors: the file's name and what is wrong. Their workflows keep their last good revision.
     pub fn broken(&self) -> Vec<(String, Vec<Diagnostic>)> {
-        Vec::new()
+        let names = self.names.read().unwrap_or_else(PoisonError::into_inner);
+        names.broken.iter().map(|(file, diagnostics)| (file.clone(), diagnostics.clone())).collect()
     }
+
+    /// The known name nearest to one that is not known.
+    pub fn nearest(&self, name: &str) -> Option<String> {
+        let names = self.names.read().unwrap_or_else(PoisonError::into_inner);
+        nearest(name, names.known.keys().map(String::as_str))
+    }
+
+    /// Makes a workflow the current one of its name.
+    pub(crate) fn put(&self, known: Known, text_bytes: usize) {
+        self.remember(known.revision, &known.workflow, text_bytes);
+        let mut names = self.names.write().unwrap_or_else(PoisonError::into_inner);
+        names.known.insert(known.name.clone(), Arc::new(known));
+    }
+
+    /// Forgets a name.
+    pub(crate) fn remove(&self, name: &str) {
+        self.names.write().unwrap_or_else(PoisonError::into_inner).known.remove(name);
+    }
+
+    /// Says what is wrong with a file; nothing is wrong with it if `diagnostics` is empty.
+    pub(crate) fn set_broken(&self, file: &str, diagnostics: Vec<Diagnostic>) {
+        let mut names = self.names.write().unwrap_or_else(PoisonError::into_inner);
+        if diagnostics.is_empty() {
+            names.broken.remove(file);
+        } else {
+            names.broken.insert(file.to_owned(), diagnostics);
+        }
+    }
+
+    /// The workflow of a revision, if it is at hand.
+    pub(crate) fn revision(&self, id: RevisionId) -> Option<Arc<Workflow>> {
+        let mut revisions = self.revisions.lock().unwrap_or_else(PoisonError::into_inner);
+        revisions.uses += 1;
+        let now = revisions.uses;
+        let parsed = revisions.parsed.get_mut(&id)?;
+        parsed.used = now;
+        Some(Arc::clone(&parsed.workflow))
+    }
+
+    /// Keeps the workflow of a revision at hand, instead of those that were used longest ago if it must.
+    pub(crate) fn remember(&self, id: RevisionId, workflow: &Arc<Workflow>, text_bytes: usize) {
+        let bytes = text_bytes as u64 * HEAP_BYTES_PER_TEXT_BYTE + 4096;
+        let mut revisions = self.revisions.lock().unwrap_or_else(PoisonError::into_inner);
+        if bytes > revisions.bytes_max || revisions.parsed.contains_key(&id) {
+            return;
+        }
+        while revisions.bytes + bytes > revisions.bytes_max {
+            // Linear, but only when the cache is full and a text is new: rare, and a few hundred entries.
+            let oldest = revisions.parsed.iter().min_by_key(|(_, parsed)| parsed.used).map(|(id, _)| *id);
+            let Some(gone) = oldest.and_then(|id| revisions.parsed.remove(&id)) else { break };
+            revisions.bytes -= gone.bytes;
+        }
+        revisions.uses += 1;
+        revisions.bytes += bytes;
+        let used = revisions.uses;
+        revisions.parsed.insert(id, Parsed { workflow: Arc::clone(workflow), bytes, used });
+    }
+
+    /// Bytes of workflows at hand, by the estimate that bounds them.
+    pub fn bytes(&self) -> u64 {
+        self.revisions.lock().unwrap_or_else(PoisonError::into_inner).bytes
+    }
+}
+
+/// The nearest of `names` that could have been meant by `name`.
+pub(crate) fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<String> {
+    let close = |other: &str| strsim::jaro_winkler(name, other);
+    names
+        .map(|other| (close(other), other))
+        .filter(|(likeness, _)| *likeness > 0.8)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, other)| other.to_owned())
 }

@@ -11,8 +11,12 @@ use serde_json::Value;
 use staunch_flow::{Diagnostic, InputError, RunOutcome, StepState};
 use staunch_store::{AttemptRow, IdempotencyKey, Logs, RevisionId, RunId, RunRow, Store, StoreError, Submitted};
 
+use tokio::sync::oneshot;
+
 use crate::catalog::Catalog;
+use crate::event::Command;
 use crate::feed::Feed;
+pub(crate) use crate::inner::Inner;
 use crate::limits::Limits;
 use crate::tasks::Tasks;
 
@@ -30,21 +34,15 @@ pub struct EngineConfig {
     pub base_env: Vec<(OsString, OsString)>,
     /// Steps run here (a local run: the invoking directory); `None`: each run has a fresh workspace.
     pub workspace: Option<PathBuf>,
+    /// How long this worker's claims hold without renewal. An embedded store's directory is locked, so nobody else can want
+    /// them: a year will do, even where a laptop sleeps for weeks.
+    pub lease: Duration,
 }
 
-/// The engine. Cheap to clone; the last [`Engine::close`] counts what is left.
+/// The engine. Cheap to clone.
 #[derive(Clone)]
 pub struct Engine {
     inner: Arc<Inner>,
-}
-
-struct Inner {
-    limits: Limits,
-    store: Arc<dyn Store>,
-    logs: Arc<Logs>,
-    catalog: Catalog,
-    feed: Feed,
-    tasks: Tasks,
 }
 
 /// What to run.
@@ -224,29 +222,24 @@ impl Engine {
     ///
     /// # Errors
     /// The store, a directory, a thread or a process cannot be had.
-    pub async fn open(_config: EngineConfig, _store: Arc<dyn Store>, _logs: Arc<Logs>) -> Result<Self, EngineError> {
-        todo!()
+    pub async fn open(config: EngineConfig, store: Arc<dyn Store>, logs: Arc<Logs>) -> Result<Self, EngineError> {
+        crate::open::open(config, store, logs).await.map(|inner| Self { inner })
     }
 
     /// Accepts a run: it is on disk when this returns.
     ///
     /// # Errors
     /// [`SubmitError`]; nothing was accepted then.
-    pub async fn submit(&self, _submission: Submission) -> Result<Submitted, SubmitError> {
-        todo!()
+    pub async fn submit(&self, submission: Submission) -> Result<Submitted, SubmitError> {
+        self.inner.submit(submission).await
     }
 
     /// Runs steps of an earlier run again, as a new run.
     ///
     /// # Errors
     /// [`SubmitError`]; nothing was accepted then.
-    pub async fn rerun(
-        &self,
-        _run: RunId,
-        _which: Rerun,
-        _key: Option<IdempotencyKey>,
-    ) -> Result<Submitted, SubmitError> {
-        todo!()
+    pub async fn rerun(&self, run: RunId, which: Rerun, key: Option<IdempotencyKey>) -> Result<Submitted, SubmitError> {
+        self.inner.rerun(run, which, key).await
     }
 
     /// Asks a run to stop: steps in flight are killed, clean-up steps (`if: always()`, `cancelled()`) still run, unless `force`.
@@ -254,21 +247,24 @@ impl Engine {
     ///
     /// # Errors
     /// [`CancelError`]
-    pub async fn cancel(&self, _run: RunId, _force: bool) -> Result<(), CancelError> {
-        todo!()
+    pub async fn cancel(&self, run: RunId, force: bool) -> Result<(), CancelError> {
+        let (reply, answer) = oneshot::channel();
+        let command = Command::Cancel { run, force, reply };
+        self.inner.commands.send(command).await.map_err(|_| CancelError::Stopping)?;
+        answer.await.unwrap_or(Err(CancelError::Stopping))
     }
 
     /// A run with its steps.
     ///
     /// # Errors
-    /// The store's.
-    pub async fn view(&self, _run: RunId) -> Result<Option<RunView>, StoreError> {
-        todo!()
+    /// The store's; a run whose workflow or journal can no longer be read is [`StoreError::Damaged`].
+    pub async fn view(&self, run: RunId) -> Result<Option<RunView>, StoreError> {
+        self.inner.view(run).await
     }
 
     /// Parses a text without running it.
-    pub fn validate(&self, _text: &[u8], _stem: &str) -> staunch_flow::Parsed {
-        todo!()
+    pub fn validate(&self, text: &[u8], stem: &str) -> staunch_flow::Parsed {
+        staunch_flow::parse(text, stem, &self.inner.budgets())
     }
 
     /// The text of a revision.
@@ -284,7 +280,10 @@ impl Engine {
     /// # Errors
     /// Why not, in words.
     pub async fn ready(&self) -> Result<(), String> {
-        todo!()
+        if self.inner.tasks.token().is_cancelled() {
+            return Err("the server is stopping".to_owned());
+        }
+        self.inner.store.writable().await.map_err(|error| error.to_string())
     }
 
     /// The bounds.
@@ -319,12 +318,12 @@ impl Engine {
 
     /// What it holds now.
     pub fn stats(&self) -> EngineStats {
-        todo!()
+        self.inner.stats()
     }
 
     /// Stops: nothing more is claimed; running steps get `drain_seconds`, then TERM, grace, KILL, and go back to the queue without
-    /// a loss; logs are sealed, the store closed, tasks joined; then counts.
+    /// a loss; logs are sealed, tasks joined, the store closed; then counts.
     pub async fn close(&self) -> CloseCount {
-        todo!()
+        self.inner.close().await
     }
 }

@@ -3,12 +3,25 @@
 //! [`Engine`] is what a server or a command line holds. Behind it one task, `dispatch`, owns all that changes; steps run
 //! under the [`runner`]; every other task belongs to [`Tasks`].
 
+mod active;
+mod attempt;
 mod catalog;
+mod deadlines;
+mod dispatch;
 mod engine;
+mod event;
 mod feed;
+mod inner;
 mod limits;
+mod load;
+mod open;
 pub mod runner;
+mod submit;
 mod tasks;
+mod upkeep;
+mod view;
+mod watch;
+mod workspace;
 
 pub use catalog::{Catalog, Known};
 pub use engine::{

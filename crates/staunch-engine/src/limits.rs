@@ -43,7 +43,7 @@ limits! {
     /// Runs that are queued or running; one more is refused with 503.
     runs_open_max: u64 = 100_000, "runs";
     /// Plans of runs in memory; others are rebuilt from the store when their turn comes.
-    plans_memory_bytes_max: u64 = 16 << 20, "bytes";
+    plans_memory_bytes_max: u64 = 32 << 20, "bytes";
     /// Workflow files of the workflows directory.
     workflows_max: u32 = 1_000, "files";
     /// Parsed workflows in memory.
@@ -62,6 +62,8 @@ limits! {
     log_inline_bytes_max: u32 = 8 << 10, "bytes";
     /// What one step may write to `$STAUNCH_OUTPUT`.
     output_file_bytes_max: u64 = 64 << 10, "bytes";
+    /// What all steps of one run may write to `$STAUNCH_OUTPUT`.
+    outputs_per_run_bytes_max: u64 = 1 << 20, "bytes";
     /// Events of one run.
     events_per_run_max: u64 = 100_000, "events";
     /// Writes that wait for the store's writer.

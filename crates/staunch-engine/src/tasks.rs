@@ -1,32 +1,73 @@
-//! The only place that spawns.
+//! The only place that spawns: every task has a kind, sees one token and is joined at close.
 
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use futures_util::FutureExt;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// What a task is for: its name in metrics, and what its end means.
+/// What a task is for: its name in metrics, and what its panic means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
-    /// The engine's one loop. Its panic ends the process.
+    /// The engine's one loop. Nothing works without it, so its panic stops the server.
     Dispatch,
+    /// One attempt of a step, from its workspace to its result.
+    Attempt,
     /// Follows the workflows directory.
     Watch,
-    /// Removes what retention does not keep.
-    Retention,
+    /// Removes what is no longer needed: workspaces, and what retention does not keep.
+    Upkeep,
     /// Accepts connections.
     Listener,
     /// One connection.
     Connection,
-    /// Work on a thread that may block.
-    Blocking,
 }
 
-/// All tasks of a server: each has a kind, all see one token, all are joined at close.
+const KINDS: [Kind; 6] = [Kind::Dispatch, Kind::Attempt, Kind::Watch, Kind::Upkeep, Kind::Listener, Kind::Connection];
+
+impl Kind {
+    /// Its word in metrics.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Dispatch => "dispatch",
+            Self::Attempt => "attempt",
+            Self::Watch => "watch",
+            Self::Upkeep => "upkeep",
+            Self::Listener => "listener",
+            Self::Connection => "connection",
+        }
+    }
+}
+
+/// All tasks of a server. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct Tasks {
     tracker: TaskTracker,
     token: CancellationToken,
+    counts: Arc<Counts>,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    alive: [AtomicU64; KINDS.len()],
+    panics: AtomicU64,
+}
+
+/// Counts a task of a kind for as long as it lives, however it ends.
+struct Alive {
+    counts: Arc<Counts>,
+    kind: Kind,
+}
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        // Relaxed: a gauge, it orders nothing.
+        self.counts.alive[self.kind as usize].fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Tasks {
@@ -35,15 +76,33 @@ impl Tasks {
         Self::default()
     }
 
-    /// Spawns a task.
-    pub fn spawn<F>(&self, _kind: Kind, future: F)
+    /// Spawns a task. The handle yields `None` if it panicked. Dropping the handle does not end the task: the token does.
+    #[expect(clippy::disallowed_methods, reason = "the one place that spawns")]
+    pub fn spawn<F>(&self, kind: Kind, future: F) -> JoinHandle<Option<F::Output>>
     where
-        F: Future<Output = ()> + Send + 'static,
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
     {
-        self.tracker.spawn(future);
+        self.counts.alive[kind as usize].fetch_add(1, Ordering::Relaxed);
+        let alive = Alive { counts: Arc::clone(&self.counts), kind };
+        let token = self.token.clone();
+        self.tracker.spawn(async move {
+            let outcome = AssertUnwindSafe(future).catch_unwind().await;
+            if outcome.is_err() {
+                alive.counts.panics.fetch_add(1, Ordering::Relaxed);
+                tracing::error!(kind = kind.word(), "a task panicked: this is a bug");
+                if kind == Kind::Dispatch {
+                    token.cancel();
+                }
+            }
+            drop(alive);
+            outcome.ok()
+        })
     }
 
-    /// Runs `work` where it may block, and waits for it. `None` if it panicked or the runtime is going down.
+    /// Runs `work` on a thread that may block, and waits for it. `None` if it panicked or the runtime is going down.
+    /// `work` goes on if the caller is dropped.
+    #[expect(clippy::disallowed_methods, reason = "the one place that spawns")]
     pub async fn blocking<T, F>(&self, work: F) -> Option<T>
     where
         T: Send + 'static,
@@ -57,9 +116,19 @@ impl Tasks {
         &self.token
     }
 
-    /// How many are alive.
+    /// How many are alive, blocking work included.
     pub fn alive(&self) -> usize {
         self.tracker.len()
+    }
+
+    /// How many of each kind are alive.
+    pub fn alive_by_kind(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
+        KINDS.iter().map(|kind| (kind.word(), self.counts.alive[*kind as usize].load(Ordering::Relaxed)))
+    }
+
+    /// How many panicked since start.
+    pub fn panics(&self) -> u64 {
+        self.counts.panics.load(Ordering::Relaxed)
     }
 
     /// Tells all to stop and waits for all.

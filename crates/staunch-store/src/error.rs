@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Why an operation of a store failed. Nothing was changed, except where [`StoreError::Unknown`] says so.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
     /// A bound of the store is met; it may be better later.

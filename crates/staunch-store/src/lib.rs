@@ -20,5 +20,5 @@ pub use record::{
     LogPlace, NewAttempt, NewEvent, NewRevision, NewRun, Page, Renewal, Retention, RunHead, RunQuery, RunRow, RunState,
     Submitted, Swept, Usage, WorkflowRow,
 };
-pub use sqlite::Sqlite;
+pub use sqlite::{Clock, Durability, HandClock, Opening, Sqlite, SystemClock};
 pub use store::Store;

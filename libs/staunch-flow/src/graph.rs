@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::diagnostic::code;
 use crate::findings::{At, Findings, quoted};
-use crate::limits::NEEDS_MAX;
+use crate::limits::{ID_BYTES_MAX, NEEDS_MAX};
 use crate::workflow::{Need, StepIndex};
 
 /// A step as the graph sees it.
@@ -36,8 +36,14 @@ pub(crate) fn resolve(places: &[StepPlace], findings: &mut Findings<'_>) -> Vec<
         let needs: Vec<Need> = match &place.needs {
             Some(named) => explicit(named, step, places, &ids, findings),
             None if total + before.len() > NEEDS_MAX => {
-                let message = format!("the graph has more than {NEEDS_MAX} edges: groups of this size cannot follow each other");
-                findings.error_help(code::TOO_BIG, place.at, message, "put a step between the groups: each needs only that step then");
+                let message =
+                    format!("the graph has more than {NEEDS_MAX} edges: groups of this size cannot follow each other");
+                findings.error_help(
+                    code::TOO_BIG,
+                    place.at,
+                    message,
+                    "put a step between the groups: each needs only that step then",
+                );
                 return vec![Vec::new(); places.len()];
             }
             None => before.clone().map(|step| Need { step: StepIndex(step as u32), explicit: false }).collect(),
@@ -88,7 +94,12 @@ fn explicit(
                 findings.error_help(code::SELF_NEED, *at, format!("step {} needs itself", quoted(name)), "remove it");
             }
             Some(&need) if seen.insert(need) => needs.push(Need { step: StepIndex(need as u32), explicit: true }),
-            Some(_) => findings.warning(code::DUPLICATE_NEED, *at, format!("`needs` names {} twice", quoted(name)), "remove one"),
+            Some(_) => findings.warning(
+                code::DUPLICATE_NEED,
+                *at,
+                format!("`needs` names {} twice", quoted(name)),
+                "remove one",
+            ),
         }
     }
     needs
@@ -153,12 +164,15 @@ fn say_circle(circle: &mut [usize], places: &[StepPlace], findings: &mut Finding
     // Started at the step that stands first in the file, so that the message does not depend on the walk.
     let first = circle.iter().enumerate().min_by_key(|(_, step)| **step).map_or(0, |(at, _)| at);
     circle.rotate_left(first);
-    let ids: Vec<&str> = circle.iter().chain(circle.first()).map(|step| places[*step].id.as_str()).collect();
-    let path = if ids.len() <= 2 * SHOWN {
-        ids.join(" -> ")
+    // An id that is too long is said elsewhere, and not printed whole here.
+    let id = |step: &usize| places[*step].id.chars().take(ID_BYTES_MAX).collect::<String>();
+    let closed: Vec<&usize> = circle.iter().chain(circle.first()).collect();
+    let joined = |steps: &[&usize]| steps.iter().map(|step| id(step)).collect::<Vec<_>>().join(" -> ");
+    let path = if closed.len() <= 2 * SHOWN {
+        joined(&closed)
     } else {
-        let (head, tail) = (&ids[..SHOWN], &ids[ids.len() - SHOWN..]);
-        format!("{} -> ... ({} more) ... -> {}", head.join(" -> "), ids.len() - 2 * SHOWN, tail.join(" -> "))
+        let (head, tail) = (&closed[..SHOWN], &closed[closed.len() - SHOWN..]);
+        format!("{} -> ... ({} more) ... -> {}", joined(head), closed.len() - 2 * SHOWN, joined(tail))
     };
     // The place of the need that leads from the first step of the path to the second.
     let place = &places[circle[0]];

@@ -10,12 +10,16 @@ pub(crate) const PROSE_BYTES_MAX: usize = 4 * 1024;
 pub(crate) const RUN_BYTES_MAX: usize = 128 * 1024 - 1;
 /// Bytes of a template's source: an environment value, an `if`, a directory.
 pub(crate) const TEMPLATE_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of an environment variable's name; with the longest value it stays below what the system takes.
+pub(crate) const ENV_NAME_BYTES_MAX: usize = 256;
 /// Entries of one `env:`.
 pub(crate) const ENV_ENTRIES_MAX: usize = 256;
 /// Inputs of one workflow.
 pub(crate) const INPUTS_MAX: usize = 100;
 /// Bytes of one input's value.
 pub(crate) const INPUT_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of all values of a run together: they become environment, of which Linux takes some 2 MiB with the arguments.
+pub(crate) const INPUTS_BYTES_MAX: usize = 512 * 1024;
 /// Options of one `choice` input.
 pub(crate) const OPTIONS_MAX: usize = 1_000;
 /// Words of one `shell: [command, args...]`.

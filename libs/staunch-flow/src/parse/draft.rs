@@ -2,15 +2,14 @@
 
 use crate::check::Use;
 use crate::diagnostic::code;
-use crate::expr::Template;
-use crate::findings::{At, Findings};
+use crate::expr::{ExprError, Template};
+use crate::findings::{At, Findings, quoted};
 use crate::graph::StepPlace;
-use crate::limits::{ENV_ENTRIES_MAX, TEMPLATE_BYTES_MAX};
+use crate::limits::{ENV_ENTRIES_MAX, ENV_NAME_BYTES_MAX, TEMPLATE_BYTES_MAX};
 use crate::parse::fields::entries;
 use crate::parse::file::Budgets;
 use crate::parse::tree::Node;
 use crate::parse::value;
-use crate::findings::quoted;
 use crate::workflow::Step;
 
 /// A workflow in the making.
@@ -27,9 +26,19 @@ pub(crate) struct Draft<'f, 't> {
     pub(crate) uses: Vec<Use>,
 }
 
-/// Variables that the runner sets in every step.
-const RESERVED: [&str; 6] =
-    ["STAUNCH_WORKSPACE", "STAUNCH_TMP", "STAUNCH_RUN_ID", "STAUNCH_STEP_ID", "STAUNCH_ATTEMPT", "STAUNCH_OUTPUT"];
+/// Variables that every step is given by Staunch, over whatever a file says; `STAUNCH_INPUT_...` too.
+const RESERVED: [&str; 10] = [
+    "STAUNCH_WORKSPACE",
+    "STAUNCH_TMP",
+    "STAUNCH_OUTPUT",
+    "STAUNCH_WORKFLOW",
+    "STAUNCH_RUN_ID",
+    "STAUNCH_STEP_ID",
+    "STAUNCH_ATTEMPT",
+    "STAUNCH_LOSSES",
+    "STAUNCH_IDEMPOTENCY_KEY",
+    "STAUNCH_INSTANCE",
+];
 
 impl<'f, 't> Draft<'f, 't> {
     /// Nothing yet.
@@ -53,7 +62,7 @@ impl<'f, 't> Draft<'f, 't> {
         node: &Node,
         what: &str,
         step: Option<usize>,
-        parse: fn(&str) -> Result<Template, crate::expr::ExprError>,
+        parse: fn(&str) -> Result<Template, ExprError>,
     ) -> Option<Template> {
         let text = value::text(node, what, TEMPLATE_BYTES_MAX, self.findings)?;
         match parse(text) {
@@ -64,7 +73,7 @@ impl<'f, 't> Draft<'f, 't> {
                 Some(template)
             }
             Err(error) => {
-                let at = place_in(self.findings.text(), node.at, text, error.offset);
+                let at = place_in(self.findings.text(), node.at, text, error.offset).unwrap_or(node.at);
                 self.findings.error(code::EXPRESSION, at, format!("in {what}: {}", error.message));
                 None
             }
@@ -93,34 +102,34 @@ impl<'f, 't> Draft<'f, 't> {
     /// Checks a variable's name.
     fn variable(&mut self, name: &str, at: At) {
         let charset = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
-        if name.is_empty() || !name.bytes().all(charset) || name.as_bytes()[0].is_ascii_digit() {
+        let length = 1..=ENV_NAME_BYTES_MAX;
+        if !length.contains(&name.len()) || !name.bytes().all(charset) || name.as_bytes()[0].is_ascii_digit() {
             let message = format!("{} cannot name an environment variable", quoted(name));
-            self.findings.error_help(code::INVALID_ID, at, message, "use letters, digits and `_`, not starting with a digit");
-        } else if RESERVED.contains(&name) {
+            self.findings.error_help(
+                code::INVALID_ID,
+                at,
+                message,
+                "use letters, digits and `_`, at most 256, not starting with a digit",
+            );
+        } else if RESERVED.contains(&name) || name.starts_with("STAUNCH_INPUT_") {
             let message = format!("`{name}` is set by Staunch itself");
             self.findings.error_help(code::RESERVED, at, message, "use another name");
         }
     }
 }
 
-/// Where a part of a scalar stands in the file. Exact if the scalar is written as it reads; else it is looked for, and if
-/// YAML's escapes or folding hide it, the whole scalar is the answer.
-pub(crate) fn place_in(file: &str, at: At, text: &str, offset: usize) -> At {
-    let Some(written) = file.get(at.start..at.end) else { return at };
-    let rest = text.get(offset..).unwrap_or_default();
-    let line = rest.split('\n').next().unwrap_or_default();
+/// Where a part of a scalar stands in the file, up to the end of its line or expression. Exact if the scalar is written
+/// as it reads; else it is looked for. `None` if YAML's escapes or folding hide it.
+pub(crate) fn place_in(file: &str, at: At, text: &str, offset: usize) -> Option<At> {
+    let written = file.get(at.start..at.end)?;
+    let line = text.get(offset..)?.lines().next()?;
     let near = line.char_indices().nth(80).map_or(line, |(end, _)| &line[..end]);
-    let shown = match near.find("}}") {
-        Some(end) => near[..end].trim_end(),
-        None => near.trim_end(),
-    };
+    let shown = near.split("}}").next().unwrap_or(near).trim_end();
     if shown.is_empty() {
-        return at;
+        return None;
     }
     // The same words may stand there more than once: it is the one with as many of them before.
     let earlier = text[..offset].matches(shown).count();
-    match written.match_indices(shown).nth(earlier) {
-        Some((start, _)) => At { start: at.start + start, end: at.start + start + shown.len() },
-        None => at,
-    }
+    let (start, _) = written.match_indices(shown).nth(earlier)?;
+    Some(At { start: at.start + start, end: at.start + start + shown.len() })
 }

@@ -11,6 +11,7 @@ use crate::parse::tree::{Entry, Node, Yaml, duplicate};
 pub(crate) struct Fields<'n> {
     place: Place,
     found: Vec<(&'static Key, &'n Entry)>,
+    refused: bool,
 }
 
 impl<'n> Fields<'n> {
@@ -19,14 +20,24 @@ impl<'n> Fields<'n> {
         let Yaml::Mapping(entries) = &node.value else {
             let message = format!("{} must be a mapping, found {}", place.noun(), node.found());
             let example = keys::names(place).next().unwrap_or_default();
-            findings.error_help(code::WRONG_TYPE, node.at, message, format!("write `key: value` pairs, such as `{example}: ...`"));
+            findings.error_help(
+                code::WRONG_TYPE,
+                node.at,
+                message,
+                format!("write `key: value` pairs, such as `{example}: ...`"),
+            );
             return None;
         };
-        let mut fields = Self { place, found: Vec::new() };
+        let mut fields = Self { place, found: Vec::new(), refused: false };
         for entry in entries {
             fields.sort_in(entry, findings);
         }
         Some(fields)
+    }
+
+    /// Whether it has keys that were refused. What seems to be missing may be meant by one of them.
+    pub(crate) fn refused(&self) -> bool {
+        self.refused
     }
 
     /// The value of a key.
@@ -36,18 +47,27 @@ impl<'n> Fields<'n> {
 
     /// The key and its value.
     pub(crate) fn entry(&self, name: &str) -> Option<&'n Entry> {
-        debug_assert!(keys::find(self.place, name).is_some_and(|key| key.name == name), "no such key in the table: {name}");
+        debug_assert!(
+            keys::find(self.place, name).is_some_and(|key| key.name == name),
+            "no such key in the table: {name}"
+        );
         self.found.iter().find(|(key, _)| key.name == name).map(|(_, entry)| *entry)
     }
 
     fn sort_in(&mut self, entry: &'n Entry, findings: &mut Findings<'_>) {
         let Some(key) = keys::find(self.place, &entry.name) else {
+            self.refused = true;
             return self.unknown(entry, findings);
         };
         if key.support == Support::Later {
             let message = format!("{} is not supported yet", quoted(&entry.name));
-            let help = format!("{} Remove it to use the workflow with this version", key.doc);
-            findings.error_help(code::NOT_SUPPORTED, entry.at, message, help);
+            findings.error_help(
+                code::NOT_SUPPORTED,
+                entry.at,
+                message,
+                "remove it: the key is kept for a later version",
+            );
+            self.refused = true;
             return;
         }
         match self.found.iter().find(|(other, _)| other.name == key.name) {
@@ -68,13 +88,21 @@ impl<'n> Fields<'n> {
             let names: Vec<&str> = keys::names(self.place).collect();
             format!("its keys are {}", names.join(", "))
         };
-        findings.unknown(code::UNKNOWN_KEY, entry.at, message, &kebab, keys::names(self.place), elsewhere.or_else(|| Some(listed())));
+        findings.unknown(
+            code::UNKNOWN_KEY,
+            entry.at,
+            message,
+            &kebab,
+            keys::names(self.place),
+            elsewhere.or_else(|| Some(listed())),
+        );
     }
 }
 
 /// Where a key that is unknown here would be known.
 fn elsewhere(place: Place, kebab: &str) -> Option<String> {
-    Place::ALL
+    // A step first: what is out of place is mostly a step's key with too little indentation.
+    [Place::Step, Place::Workflow, Place::Retry, Place::Input, Place::On, Place::Group]
         .into_iter()
         .filter(|other| *other != place)
         .find_map(|other| keys::find(other, kebab))

@@ -2,7 +2,7 @@
 
 use crate::diagnostic::code;
 use crate::findings::{At, Findings, quoted};
-use crate::keys::Place;
+use crate::keys::{self, Place, Support};
 use crate::limits::{ID_BYTES_MAX, MAX_PARALLEL_MAX, PROSE_BYTES_MAX};
 use crate::parse::draft::Draft;
 use crate::parse::fields::{Fields, missing};
@@ -22,7 +22,7 @@ pub(crate) fn read(root: &Node, stem: &str, draft: &mut Draft<'_, '_>) -> Option
         name: name(&fields, stem, draft.findings),
         description: fields
             .get("description")
-            .and_then(|node| value::literal(node, "`description`", PROSE_BYTES_MAX, draft.findings))
+            .and_then(|node| value::text(node, "`description`", PROSE_BYTES_MAX, draft.findings))
             .map(str::to_owned),
         inputs: fields.get("inputs").map(|node| inputs::read(node, draft.findings)).unwrap_or_default(),
         env: fields.get("env").map(|node| draft.env(node, None)).unwrap_or_default(),
@@ -63,7 +63,9 @@ pub(crate) fn read(root: &Node, stem: &str, draft: &mut Draft<'_, '_>) -> Option
 /// The given name, else the file's.
 fn name(fields: &Fields<'_>, stem: &str, findings: &mut Findings<'_>) -> String {
     let charset = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
-    let fits = |name: &str| !name.is_empty() && name.len() <= ID_BYTES_MAX && name.bytes().all(charset) && !name.starts_with('.');
+    let fits = |name: &str| {
+        !name.is_empty() && name.len() <= ID_BYTES_MAX && name.bytes().all(charset) && !name.starts_with('.')
+    };
     let rule = "a name has letters, digits, `-`, `_` and `.`, at most 100, and does not start with `.`";
     let Some(node) = fields.get("name") else {
         if !fits(stem) {
@@ -72,11 +74,12 @@ fn name(fields: &Fields<'_>, stem: &str, findings: &mut Findings<'_>) -> String 
         }
         return stem.to_owned();
     };
-    let name = value::literal(node, "`name`", PROSE_BYTES_MAX, findings).unwrap_or(stem);
-    if !fits(name) && !findings.has_errors_at(node.at) {
+    let Some(name) = value::literal(node, "`name`", PROSE_BYTES_MAX, findings) else { return stem.to_owned() };
+    if !fits(name) {
         let message = format!("{} cannot name a workflow", quoted(name));
         let slug = slug(name);
-        let help = if fits(&slug) { format!("write `name: {slug}`, and the rest as `description:`") } else { rule.to_owned() };
+        let help =
+            if fits(&slug) { format!("write `name: {slug}`, and the rest as `description:`") } else { rule.to_owned() };
         findings.error_help(code::INVALID_ID, node.at, message, help);
     }
     name.to_owned()
@@ -84,7 +87,8 @@ fn name(fields: &Fields<'_>, stem: &str, findings: &mut Findings<'_>) -> String 
 
 /// A name made of a title: "Nightly Backup" becomes `nightly-backup`.
 fn slug(title: &str) -> String {
-    let words = title.split(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '.').filter(|word| !word.is_empty());
+    let words =
+        title.split(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '.').filter(|word| !word.is_empty());
     words.map(str::to_ascii_lowercase).collect::<Vec<_>>().join("-")
 }
 
@@ -106,13 +110,15 @@ fn triggers(node: &Node, findings: &mut Findings<'_>) {
 
 fn trigger(node: &Node, findings: &mut Findings<'_>) {
     let Some(word) = value::text(node, "a trigger", PROSE_BYTES_MAX, findings) else { return };
-    match crate::keys::find(Place::On, word) {
-        Some(key) if key.support == crate::keys::Support::Now => {}
-        Some(_) => findings.error(code::NOT_SUPPORTED, node.at, format!("the trigger {} is not supported yet", quoted(word))),
+    match keys::find(Place::On, word) {
+        Some(key) if key.support == Support::Now => {}
+        Some(_) => {
+            findings.error(code::NOT_SUPPORTED, node.at, format!("the trigger {} is not supported yet", quoted(word)))
+        }
         None => {
             let message = format!("there is no trigger {}", quoted(word));
-            let known = crate::keys::names(Place::On);
-            findings.unknown(code::INVALID_VALUE, node.at, message, word, known, Some("write `on: { manual: {} }`".to_owned()));
+            let help = keys::foreign(Place::On, word).unwrap_or("write `on: { manual: {} }`").to_owned();
+            findings.unknown(code::INVALID_VALUE, node.at, message, word, keys::names(Place::On), Some(help));
         }
     }
 }

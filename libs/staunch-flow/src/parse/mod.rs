@@ -7,11 +7,12 @@ mod head;
 mod inputs;
 mod run;
 mod step;
+mod syntax;
 mod tree;
 mod value;
 
-pub use file::{Budgets, Parsed, parse};
 pub(crate) use draft::place_in;
+pub use file::{Budgets, Parsed, parse};
 pub(crate) use value::json_number;
 
 #[cfg(test)]

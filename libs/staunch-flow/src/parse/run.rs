@@ -19,7 +19,12 @@ const SHELLS: [(&str, &[&str]); 4] = [
 
 /// Reads `shell:`. `None`, said, if it is wrong.
 pub(crate) fn shell(node: Option<&Node>, findings: &mut Findings<'_>) -> Option<Shell> {
-    let known = |name: &str| SHELLS.iter().find(|(shell, _)| *shell == name).map(|(_, argv)| argv.iter().map(|word| (*word).to_owned()).collect());
+    let known = |name: &str| {
+        SHELLS
+            .iter()
+            .find(|(shell, _)| *shell == name)
+            .map(|(_, argv)| argv.iter().map(|word| (*word).to_owned()).collect())
+    };
     let Some(node) = node else { return known("sh").map(|argv| Shell { argv }) };
     if let Yaml::List(list) = &node.value {
         if list.is_empty() || list.len() > SHELL_WORDS_MAX {
@@ -34,7 +39,11 @@ pub(crate) fn shell(node: Option<&Node>, findings: &mut Findings<'_>) -> Option<
         let argv: Option<Vec<String>> = argv.into_iter().collect();
         let argv = argv?;
         if argv[0].is_empty() {
-            findings.error(code::INVALID_VALUE, list[0].at, "the first word of `shell` is the program: it cannot be empty");
+            findings.error(
+                code::INVALID_VALUE,
+                list[0].at,
+                "the first word of `shell` is the program: it cannot be empty",
+            );
             return None;
         }
         return Some(Shell { argv });
@@ -43,21 +52,38 @@ pub(crate) fn shell(node: Option<&Node>, findings: &mut Findings<'_>) -> Option<
     if let Some(argv) = known(name) {
         return Some(Shell { argv });
     }
-    let words: Vec<&str> = name.split_whitespace().filter(|word| *word != "{0}").collect();
-    let list = format!("write the command as a list, the script follows as its last argument: `shell: [{}{}]`", words.join(", "), if words.len() == 1 { ", -c" } else { "" });
+    // Other tools write `bash -e {0}`: the place of the script goes without saying here.
+    let mut words: Vec<String> = name.split_whitespace().filter(|word| *word != "{0}").map(clip).collect();
+    if words.len() == 1 {
+        words.push("-c".to_owned());
+    }
     let message = format!("there is no shell called {}", quoted(name));
-    findings.unknown(code::INVALID_VALUE, node.at, message, name, SHELLS.iter().map(|(name, _)| *name), (!words.is_empty()).then_some(list));
+    let help =
+        format!("write `sh`, `bash`, `python3`, or a command that the script follows: `shell: [{}]`", words.join(", "));
+    findings.error_help(code::INVALID_VALUE, node.at, message, help);
     None
 }
 
-/// Reads `run:` or `commands:`. `None`, said, if it is wrong; `None`, not said, if neither is there.
+fn clip(word: &str) -> String {
+    word.chars().take(40).collect()
+}
+
+/// Reads `run:` or `commands:`. `None`, said, if it is wrong; `None`, not said, if there is no script.
 pub(crate) fn script(fields: &Fields<'_>, shell: Option<&Shell>, findings: &mut Findings<'_>) -> Option<String> {
     if let (Some(_), Some(second)) = (fields.entry("run"), fields.entry("commands")) {
-        findings.error_help(code::DUPLICATE_KEY, second.at, "`run` and `commands` say the same thing twice", "keep one of them");
+        findings.error_help(
+            code::DUPLICATE_KEY,
+            second.at,
+            "`run` and `commands` say the same thing twice",
+            "keep one of them",
+        );
         return None;
     }
     let entry = fields.entry("run").or_else(|| fields.entry("commands"))?;
     let (node, what) = (&entry.value, quoted(&entry.name));
+    if node.is_null() {
+        return None; // Said as a missing key, for both are the same mistake.
+    }
     let script = match &node.value {
         Yaml::List(_) if fields.get("run").is_some() => {
             let help = "write the lines below `run: |`, or use `commands:` for a list";
@@ -71,7 +97,12 @@ pub(crate) fn script(fields: &Fields<'_>, shell: Option<&Shell>, findings: &mut 
         _ => value::text(node, &what, RUN_BYTES_MAX, findings)?.to_owned(),
     };
     if script.trim().is_empty() {
-        findings.error_help(code::INVALID_VALUE, node.at, format!("{what} has no command"), "such as `run: echo hello`");
+        findings.error_help(
+            code::INVALID_VALUE,
+            node.at,
+            format!("{what} has no command"),
+            "such as `run: echo hello`",
+        );
         return None;
     }
     if script.len() > RUN_BYTES_MAX {
@@ -87,11 +118,20 @@ pub(crate) fn script(fields: &Fields<'_>, shell: Option<&Shell>, findings: &mut 
 
 /// Says that the script holds an expression, and what to write instead.
 fn refuse(script: &str, first: usize, node: &Node, what: &str, shell: Option<&Shell>, findings: &mut Findings<'_>) {
-    let at = place_in(findings.text(), node.at, script, first);
-    let at = if at == node.at { At { start: at.start, end: at.start } } else { at };
+    let start = At { start: node.at.start, end: node.at.start };
+    let at = place_in(findings.text(), node.at, script, first)
+        .map_or(start, |at| At { end: with_braces(at, findings), ..at });
     let message = format!("`${{{{ }}}}` in {what}: a value pasted into a script could become code");
-    let help = mend(script, first, shell).unwrap_or_else(|| "bind the value under `env:` and read the variable".to_owned());
+    let help =
+        mend(script, first, shell).unwrap_or_else(|| "bind the value under `env:` and read the variable".to_owned());
     findings.error_help(code::EXPRESSION_IN_RUN, at, message, help);
+}
+
+/// The end of a place that stops before the `}}` of its expression, with the braces.
+fn with_braces(at: At, findings: &Findings<'_>) -> usize {
+    let rest = findings.text().get(at.end..).unwrap_or_default();
+    let spaces = rest.len() - rest.trim_start_matches(' ').len();
+    if rest[spaces..].starts_with("}}") { at.end + spaces + 2 } else { at.end }
 }
 
 /// Expressions and characters of the script that the mend spells out.
@@ -120,7 +160,8 @@ fn mend(script: &str, first: usize, shell: Option<&Shell>) -> Option<String> {
         let (before, after) = (&rest[..start], &rest[end + 2..]);
         let quote = before.chars().last().filter(|quote| matches!(quote, '"' | '\'') && after.starts_with(*quote));
         // Between quotes of its own the expression is replaced with them: single quotes would keep `$NAME` as it is.
-        let (before, after) = if quote.is_some() { (&before[..before.len() - 1], &after[1..]) } else { (before, after) };
+        let (before, after) =
+            if quote.is_some() { (&before[..before.len() - 1], &after[1..]) } else { (before, after) };
         let inside = format!("{mended}{before}").matches('"').count() % 2 == 1;
         mended.push_str(before);
         mended.push_str(&match (python, inside) {

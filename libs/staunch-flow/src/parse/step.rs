@@ -55,12 +55,22 @@ fn group_of(node: &Node, entry: usize, draft: &mut Draft<'_, '_>) -> Result<(), 
         return Ok(());
     };
     if list.is_empty() {
-        draft.findings.error_help(code::MISSING_KEY, members.at, "a `parallel` group must have at least one step", "remove it");
+        draft.findings.error_help(
+            code::MISSING_KEY,
+            members.at,
+            "a `parallel` group must have at least one step",
+            "remove it",
+        );
     }
     for member in list {
         if group(member).is_some() {
             let help = "list all steps in one group, or order them by `needs:`";
-            draft.findings.error_help(code::INVALID_VALUE, member.at, "a `parallel` group cannot hold another one", help);
+            draft.findings.error_help(
+                code::INVALID_VALUE,
+                member.at,
+                "a `parallel` group cannot hold another one",
+                help,
+            );
             continue;
         }
         one(member, entry, draft)?;
@@ -81,7 +91,8 @@ fn one(node: &Node, entry: usize, draft: &mut Draft<'_, '_>) -> Result<(), Full>
     draft.places.push(StepPlace { id: format!("step-{}", index + 1), given: false, at: start, entry, needs: None });
     draft.steps.push(None);
     if let Yaml::Scalar { text, .. } = &node.value {
-        let help = format!("write `- run: {}`", text.lines().next().unwrap_or_default().chars().take(60).collect::<String>());
+        let help =
+            format!("write `- run: {}`", text.lines().next().unwrap_or_default().chars().take(60).collect::<String>());
         value::wrong::<()>(node, "a step", "a mapping", Some(&help), draft.findings);
         return Ok(());
     }
@@ -123,13 +134,18 @@ pub(crate) fn is_id(word: &str) -> bool {
 fn step(node: &Node, fields: &Fields<'_>, index: usize, draft: &mut Draft<'_, '_>) -> Option<Step> {
     let shell = run::shell(fields.get("shell"), draft.findings);
     let run = run::script(fields, shell.as_ref(), draft.findings);
-    if run.is_none() && fields.get("run").is_none() && fields.get("commands").is_none() {
+    if run.is_none()
+        && !fields.refused()
+        && fields.get("run").or_else(|| fields.get("commands")).is_none_or(Node::is_null)
+    {
         let at = At { start: node.at.start, end: node.at.start };
         missing(at, Place::Step, "run", "such as `run: echo hello`", draft.findings);
     }
     let condition = fields.get("if").and_then(|node| draft.condition(node, index));
-    let names_status = |template: &crate::expr::Template| ["always", "failure", "cancelled"].iter().any(|name| template.calls(name));
-    let working_directory = fields.get("working-directory").and_then(|node| draft.template(node, "`working-directory`", Some(index)));
+    let names_status =
+        |template: &crate::expr::Template| ["always", "failure", "cancelled"].iter().any(|name| template.calls(name));
+    let working_directory =
+        fields.get("working-directory").and_then(|node| draft.template(node, "`working-directory`", Some(index)));
     let env = fields.get("env").map(|node| draft.env(node, Some(index))).unwrap_or_default();
     let findings = &mut *draft.findings;
     let name = fields.get("name").and_then(|node| value::literal(node, "`name`", PROSE_BYTES_MAX, findings));
@@ -154,7 +170,8 @@ fn step(node: &Node, fields: &Fields<'_>, index: usize, draft: &mut Draft<'_, '_
 
 /// `timeout`, or one of its spellings with the unit in the name; of a step or of the workflow.
 pub(crate) fn timeout(fields: &Fields<'_>, findings: &mut Findings<'_>) -> Option<Duration> {
-    let given: Vec<_> = ["timeout", "timeout-minutes", "timeout-sec"].into_iter().filter_map(|name| fields.entry(name)).collect();
+    let given: Vec<_> =
+        ["timeout", "timeout-minutes", "timeout-sec"].into_iter().filter_map(|name| fields.entry(name)).collect();
     if let [first, second, ..] = given[..] {
         let message = format!("{} and {} say the same thing twice", quoted(&first.name), quoted(&second.name));
         findings.error_help(code::DUPLICATE_KEY, second.at, message, "keep one of them");
@@ -186,7 +203,9 @@ fn retry(node: &Node, findings: &mut Findings<'_>) -> Option<Retry> {
     }
     let fields = Fields::read(node, Place::Retry, findings)?;
     let mut retry = retry_of(ATTEMPTS);
-    if let Some(attempts) = fields.get("attempts").and_then(|node| value::integer(node, "`attempts`", 1..=ATTEMPTS_MAX, findings)) {
+    if let Some(attempts) =
+        fields.get("attempts").and_then(|node| value::integer(node, "`attempts`", 1..=ATTEMPTS_MAX, findings))
+    {
         retry.attempts = attempts as u32;
     }
     let backoff = &mut retry.backoff;
@@ -198,11 +217,18 @@ fn retry(node: &Node, findings: &mut Findings<'_>) -> Option<Retry> {
         && let Some(max_delay) = value::duration(node, "`max-delay`", true, findings)
     {
         if max_delay < backoff.delay {
-            findings.error_help(code::INVALID_VALUE, node.at, "`max-delay` is shorter than `delay`", "make it longer, or `delay` shorter");
+            findings.error_help(
+                code::INVALID_VALUE,
+                node.at,
+                "`max-delay` is shorter than `delay`",
+                "make it longer, or `delay` shorter",
+            );
         }
         backoff.max_delay = max_delay;
     }
-    if let Some(factor) = fields.get("backoff").and_then(|node| value::decimal(node, "`backoff`", 1.0..=100.0, findings)) {
+    if let Some(factor) =
+        fields.get("backoff").and_then(|node| value::decimal(node, "`backoff`", 1.0..=100.0, findings))
+    {
         backoff.factor = factor;
     }
     if let Some(jitter) = fields.get("jitter").and_then(|node| value::boolean(node, "`jitter`", findings)) {
@@ -219,7 +245,9 @@ fn retry(node: &Node, findings: &mut Findings<'_>) -> Option<Retry> {
 
 fn continue_on_error(node: &Node, findings: &mut Findings<'_>) -> Option<ContinueOnError> {
     match &node.value {
-        Yaml::List(list) => value::exit_codes(list, "`continue-on-error`", node.at, findings).map(ContinueOnError::ExitCodes),
+        Yaml::List(list) => {
+            value::exit_codes(list, "`continue-on-error`", node.at, findings).map(ContinueOnError::ExitCodes)
+        }
         _ => {
             let yes = value::boolean(node, "`continue-on-error`", findings)?;
             Some(if yes { ContinueOnError::Yes } else { ContinueOnError::No })

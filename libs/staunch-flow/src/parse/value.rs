@@ -26,18 +26,32 @@ pub(crate) fn text<'n>(node: &'n Node, what: &str, bytes_max: usize, findings: &
         return None;
     }
     if text.contains('\0') {
-        findings.error(code::INVALID_VALUE, node.at, format!("{what} holds a NUL character, which no program can be given"));
+        findings.error(
+            code::INVALID_VALUE,
+            node.at,
+            format!("{what} holds a NUL character, which no program can be given"),
+        );
         return None;
     }
     Some(text)
 }
 
 /// A text in which `${{ }}` would stay as it is, and is refused therefore.
-pub(crate) fn literal<'n>(node: &'n Node, what: &str, bytes_max: usize, findings: &mut Findings<'_>) -> Option<&'n str> {
+pub(crate) fn literal<'n>(
+    node: &'n Node,
+    what: &str,
+    bytes_max: usize,
+    findings: &mut Findings<'_>,
+) -> Option<&'n str> {
     let text = text(node, what, bytes_max, findings)?;
     if text.contains("${{") {
         let message = format!("{what} is taken literally, `${{{{ }}}}` has no effect there");
-        findings.error_help(code::EXPRESSION_HERE, node.at, message, "expressions work in `env`, `if` and `working-directory`");
+        findings.error_help(
+            code::EXPRESSION_HERE,
+            node.at,
+            message,
+            "expressions work in `env`, `if` and `working-directory`",
+        );
         return None;
     }
     Some(text)
@@ -53,6 +67,7 @@ pub(crate) fn boolean(node: &Node, what: &str, findings: &mut Findings<'_>) -> O
         ("false", true) => Some(false),
         _ => {
             let help = match text.to_ascii_lowercase().as_str() {
+                "true" | "false" if !plain => Some("write it without quotes"),
                 "true" | "yes" | "on" | "y" | "1" => Some("write `true`"),
                 "false" | "no" | "off" | "n" | "0" => Some("write `false`"),
                 _ if text.contains("${{") => Some("expressions work in `env`, `if` and `working-directory`"),
@@ -118,7 +133,9 @@ fn number_help(text: &str) -> Option<String> {
     if digits.len() > 32 {
         return None;
     }
-    let based = [("0x", 16), ("0o", 8), ("0b", 2)].into_iter().find_map(|(prefix, base)| i64::from_str_radix(digits.strip_prefix(prefix)?, base).ok());
+    let based = [("0x", 16), ("0o", 8), ("0b", 2)]
+        .into_iter()
+        .find_map(|(prefix, base)| i64::from_str_radix(digits.strip_prefix(prefix)?, base).ok());
     if let Some(value) = based {
         return Some(format!("write it in decimal: `{value}`"));
     }
@@ -137,7 +154,12 @@ pub(crate) fn duration(node: &Node, what: &str, zero: bool, findings: &mut Findi
     };
     match duration_of(text) {
         Ok(value) if value.is_zero() && !zero => {
-            findings.error_help(code::INVALID_VALUE, node.at, format!("{what} must be longer than zero"), "remove the key for no limit");
+            findings.error_help(
+                code::INVALID_VALUE,
+                node.at,
+                format!("{what} must be longer than zero"),
+                "remove the key for no limit",
+            );
             None
         }
         Ok(value) => Some(value),
@@ -171,9 +193,14 @@ const UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_0
 /// # Errors
 /// What to write instead.
 pub(crate) fn duration_of(text: &str) -> Result<Duration, String> {
-    let syntax = || "write whole numbers with units, longest first: `500ms`, `30s`, `5m`, `2h`, `1d`, `1h30m`".to_owned();
+    let syntax =
+        || "write whole numbers with units, longest first: `500ms`, `30s`, `5m`, `2h`, `1d`, `1h30m`".to_owned();
     if !text.is_empty() && text.len() <= 18 && text.bytes().all(|b| b.is_ascii_digit()) {
-        return if text.bytes().all(|b| b == b'0') { Ok(Duration::ZERO) } else { Err(format!("add the unit: `{text}s` or `{text}m`")) };
+        return if text.bytes().all(|b| b == b'0') {
+            Ok(Duration::ZERO)
+        } else {
+            Err(format!("add the unit: `{text}s` or `{text}m`"))
+        };
     }
     let mut rest = text;
     let mut units = UNITS.iter();
@@ -203,13 +230,19 @@ fn too_long() -> String {
 }
 
 /// A text or a list of texts, each with its place.
-pub(crate) fn texts<'n>(node: &'n Node, what: &str, bytes_max: usize, findings: &mut Findings<'_>) -> Option<Vec<(At, &'n str)>> {
+pub(crate) fn texts<'n>(
+    node: &'n Node,
+    what: &str,
+    bytes_max: usize,
+    findings: &mut Findings<'_>,
+) -> Option<Vec<(At, &'n str)>> {
     match &node.value {
         Yaml::Mapping(_) => wrong(node, what, "a list of texts", None, findings),
         Yaml::Scalar { .. } => text(node, what, bytes_max, findings).map(|text| vec![(node.at, text)]),
         Yaml::List(list) => {
             let entry = format!("an entry of {what}");
-            let texts: Vec<_> = list.iter().map(|node| text(node, &entry, bytes_max, findings).map(|text| (node.at, text))).collect();
+            let texts: Vec<_> =
+                list.iter().map(|node| text(node, &entry, bytes_max, findings).map(|text| (node.at, text))).collect();
             texts.into_iter().collect()
         }
     }
@@ -218,7 +251,11 @@ pub(crate) fn texts<'n>(node: &'n Node, what: &str, bytes_max: usize, findings: 
 /// A list of exit codes, each from 1 to 255.
 pub(crate) fn exit_codes(list: &[Rc<Node>], what: &str, at: At, findings: &mut Findings<'_>) -> Option<Vec<i32>> {
     if list.is_empty() || list.len() > EXIT_CODES_MAX {
-        findings.error(code::INVALID_VALUE, at, format!("{what} must list 1 to {EXIT_CODES_MAX} exit codes, found {}", list.len()));
+        findings.error(
+            code::INVALID_VALUE,
+            at,
+            format!("{what} must list 1 to {EXIT_CODES_MAX} exit codes, found {}", list.len()),
+        );
         return None;
     }
     let entry = format!("an exit code of {what}");
@@ -230,7 +267,12 @@ pub(crate) fn exit_codes(list: &[Rc<Node>], what: &str, at: At, findings: &mut F
 }
 
 /// One of a few words.
-pub(crate) fn word<T: Copy>(node: &Node, what: &str, words: &[(&'static str, T)], findings: &mut Findings<'_>) -> Option<T> {
+pub(crate) fn word<T: Copy>(
+    node: &Node,
+    what: &str,
+    words: &[(&'static str, T)],
+    findings: &mut Findings<'_>,
+) -> Option<T> {
     let names: Vec<String> = words.iter().map(|(name, _)| format!("`{name}`")).collect();
     let wanted = names.join(" or ");
     let Yaml::Scalar { text, .. } = &node.value else {
@@ -245,7 +287,13 @@ pub(crate) fn word<T: Copy>(node: &Node, what: &str, words: &[(&'static str, T)]
 }
 
 /// Says that a node has another type than its key wants.
-pub(crate) fn wrong<T>(node: &Node, what: &str, wanted: &str, help: Option<&str>, findings: &mut Findings<'_>) -> Option<T> {
+pub(crate) fn wrong<T>(
+    node: &Node,
+    what: &str,
+    wanted: &str,
+    help: Option<&str>,
+    findings: &mut Findings<'_>,
+) -> Option<T> {
     let message = format!("{what} must be {wanted}, found {}", node.found());
     say(code::WRONG_TYPE, node, message, help.map(str::to_owned), findings);
     None

@@ -1,12 +1,13 @@
 //! The work that follows from one event: settle, pass it on to those who need it, start what may start.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::outcome::{Outcome, RunOutcome};
 use crate::workflow::{ContinueOnError, Step, StepIndex};
 
-use super::{Cancel, Effect, Ended, Plan, Settled, Taint, Track, Why, scope};
+use super::{Cancel, Effect, Ended, Plan, Settled, Taint, Track, Why, bytes};
 
 /// One event's work on a plan. A queue instead of recursion: a chain of 5,000 skipped steps needs no stack.
 pub(super) struct Turn<'p> {
@@ -24,7 +25,7 @@ impl<'p> Turn<'p> {
     /// Remembers what a rerun keeps; [`Turn::begin`] settles it.
     pub(super) fn keep(&mut self, step: u32, outcome: Outcome, outputs: &BTreeMap<String, String>) {
         self.plan.kept.insert(step, (outcome, outputs.clone()));
-        self.plan.bytes += scope::outputs_bytes(outputs);
+        self.plan.bytes += bytes::of_outputs(outputs);
     }
 
     pub(super) fn begin(&mut self) {
@@ -33,7 +34,7 @@ impl<'p> Turn<'p> {
         let whys: Vec<Option<Why>> =
             kept.keys().map(|&step| skipped(step).then(|| self.why_kept_skipped(step, skipped))).collect();
         for ((step, (outcome, outputs)), why) in kept.into_iter().zip(whys) {
-            self.plan.bytes -= scope::outputs_bytes(&outputs);
+            self.plan.bytes -= bytes::of_outputs(&outputs);
             let forgiven = is_failure(outcome) && self.step(step).continue_on_error != ContinueOnError::No;
             self.settle(step, End { outcome, forgiven, why, outputs, ..End::default() });
         }
@@ -78,7 +79,7 @@ impl<'p> Turn<'p> {
             return;
         }
         self.plan.cancel = wish;
-        self.plan.cancel_bit |= self.stop(Outcome::Cancelled, &Why::RunCancelled, force);
+        self.plan.cancel_hit |= self.stop(Outcome::Cancelled, force);
     }
 
     pub(super) fn deadline(&mut self) {
@@ -86,43 +87,52 @@ impl<'p> Turn<'p> {
             return;
         }
         self.plan.deadline = true;
-        self.plan.deadline_bit |= self.stop(Outcome::TimedOut, &Why::RunTimedOut, false);
+        // It cannot miss: while a run is not stopping, something is in flight.
+        self.stop(Outcome::TimedOut, false);
     }
 
-    /// Kills what is in flight and skips what waits, except clean-up steps unless `force`. Whether that hit anything.
-    fn stop(&mut self, because: Outcome, why: &Why, force: bool) -> bool {
+    /// Kills what is in flight, except clean-up steps unless `force`; whether that hit anything.
+    ///
+    /// What waits for a need is skipped no sooner than its needs are settled: else a clean-up step at the end of a list
+    /// would start while the step at its head is still being killed.
+    fn stop(&mut self, because: Outcome, force: bool) -> bool {
         let before = self.effects.len();
         for step in 0..self.plan.tracks.len() as u32 {
-            match self.plan.tracks[step as usize] {
-                Track::InFlight { attempt, killed: false, cleanup } if force || !cleanup => {
-                    self.plan.tracks[step as usize] = Track::InFlight { attempt, killed: true, cleanup };
-                    self.effects.push(Effect::Kill { step: StepIndex(step), attempt, because });
-                }
-                Track::Waiting { .. } if force || !self.cleans_up(step, because) => {
-                    self.plan.held.remove(&step);
-                    self.settle(step, End { outcome: Outcome::Skipped, why: Some(why.clone()), ..End::default() });
-                }
-                _ => {}
+            if let Track::InFlight { attempt, killed: false, cleanup } = self.plan.tracks[step as usize]
+                && (force || !cleanup)
+            {
+                self.plan.tracks[step as usize] = Track::InFlight { attempt, killed: true, cleanup };
+                self.effects.push(Effect::Kill { step: StepIndex(step), attempt, because });
             }
         }
         let hit = self.effects.len() > before;
-        // What was about to start was decided before the status changed (`if: always() && !cancelled()`).
+        // What was about to start was decided before the run's status changed.
         for step in std::mem::take(&mut self.plan.held) {
             self.decide(step);
         }
         hit
     }
 
-    /// Whether a waiting step may still run after a stop for this reason.
-    fn cleans_up(&self, step: u32, because: Outcome) -> bool {
-        let asks_for = if because == Outcome::Cancelled { "cancelled" } else { "failure" };
+    /// Why a step does not start any more since a cancel or the deadline, unless its `if` makes it a clean-up step.
+    fn stopped(&self, step: u32) -> Option<Why> {
         let condition = &self.step(step).condition;
-        condition.as_ref().is_some_and(|condition| condition.calls("always") || condition.calls(asks_for))
+        let asks_for = |function| condition.as_ref().is_some_and(|condition| condition.calls(function));
+        match self.plan.cancel {
+            Cancel::Forced => Some(Why::RunCancelled),
+            Cancel::Gentle => (!asks_for("always") && !asks_for("cancelled")).then_some(Why::RunCancelled),
+            Cancel::No if self.plan.deadline => {
+                (!asks_for("always") && !asks_for("failure")).then_some(Why::RunTimedOut)
+            }
+            Cancel::No => None,
+        }
     }
 
     /// All needs of a waiting step are settled: it is skipped, fails by its condition, or may start.
     fn decide(&mut self, step: u32) {
         let skip = |why| End { outcome: Outcome::Skipped, why: Some(why), ..End::default() };
+        if let Some(why) = self.stopped(step) {
+            return self.settle(step, skip(why));
+        }
         let rules = self.step(step);
         if !rules.condition_names_status {
             if let Some(taint) = self.plan.taint_of_needs(step) {
@@ -152,20 +162,21 @@ impl<'p> Turn<'p> {
         let End { outcome, forgiven, attempts, why, exit_code, outputs } = end;
         let plan = &mut *self.plan;
         let bad = is_bad(outcome) && !forgiven;
-        let stopped = matches!(why, Some(Why::RunCancelled | Why::RunTimedOut));
+        let (cancelled, out_of_time) = (why == Some(Why::RunCancelled), why == Some(Why::RunTimedOut));
         let inherited = plan.taint_of_needs(step);
-        let taint = if bad || stopped {
-            let failure = is_failure(outcome) || why == Some(Why::RunTimedOut);
-            Some(Taint { culprit: step, failure: failure || inherited.is_some_and(|taint| taint.failure) })
+        let taint = if bad || cancelled || out_of_time {
+            let failure = is_failure(outcome) || inherited.is_some_and(|taint| taint.failure);
+            Some(Taint { culprit: step, failure })
         } else {
             inherited
         };
         plan.failed |= bad;
+        plan.cancel_hit |= cancelled;
         plan.unsettled -= 1;
         if matches!(plan.tracks[step as usize], Track::InFlight { .. }) {
             plan.in_flight -= 1;
         }
-        plan.bytes += scope::outputs_bytes(&outputs) + why.as_ref().map_or(0, scope::why_bytes);
+        plan.bytes += bytes::of_outputs(&outputs) + why.as_ref().map_or(0, bytes::of_why);
         self.effects.push(Effect::Settled { step: StepIndex(step), outcome, why: why.clone() });
         let settled = Settled { outcome, forgiven, attempts, why, exit_code, outputs, taint };
         plan.tracks[step as usize] = Track::Settled(settled.into());
@@ -175,7 +186,7 @@ impl<'p> Turn<'p> {
     /// Passes on the news, starts what may start, and ends the run when all is settled.
     pub(super) fn finish(mut self) -> Vec<Effect> {
         while let Some(settled) = self.news.pop_front() {
-            let graph = std::sync::Arc::clone(&self.plan.graph);
+            let graph = Arc::clone(&self.plan.graph);
             for &step in graph.successors(settled) {
                 if let Track::Waiting { needs_left } = &mut self.plan.tracks[step as usize] {
                     *needs_left -= 1;
@@ -195,8 +206,8 @@ impl<'p> Turn<'p> {
             plan.tracks[step as usize] = Track::InFlight { attempt: 1, killed: false, cleanup };
             self.effects.push(Effect::Ready { step: StepIndex(step), attempt: 1, delay: Duration::ZERO });
         }
-        if plan.begun && plan.unsettled == 0 && plan.outcome.is_none() {
-            let outcome = match (plan.cancel_bit, plan.deadline_bit, plan.failed) {
+        if plan.begun && plan.unsettled == 0 {
+            let outcome = match (plan.cancel_hit, plan.deadline, plan.failed) {
                 (true, _, _) => RunOutcome::Cancelled,
                 (_, true, _) => RunOutcome::TimedOut,
                 (_, _, true) => RunOutcome::Failed,

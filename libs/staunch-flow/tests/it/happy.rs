@@ -73,11 +73,18 @@ fn every_key_arrives() {
     assert_eq!(workflow.name, "nightly-backup");
     assert_eq!(workflow.description.as_deref(), Some("Dumps and checks"));
     assert_eq!(workflow.timeout, Some(Duration::from_secs(5_400)));
-    assert_eq!((workflow.max_parallel, workflow.on_lost, workflow.left_behind), (Some(4), OnLost::Fail, LeftBehind::Fail));
+    assert_eq!(
+        (workflow.max_parallel, workflow.on_lost, workflow.left_behind),
+        (Some(4), OnLost::Fail, LeftBehind::Fail)
+    );
     let env: Vec<_> = workflow.env.iter().map(|(name, value)| (name.as_str(), value.source())).collect();
     assert_eq!(env, [("TARGET", "${{ inputs.target }}"), ("ZIP", "012"), ("COUNTRY", "no")]);
 
-    let inputs: Vec<_> = workflow.inputs.iter().map(|input| (input.name.as_str(), &input.kind, input.default.clone(), input.required)).collect();
+    let inputs: Vec<_> = workflow
+        .inputs
+        .iter()
+        .map(|input| (input.name.as_str(), &input.kind, input.default.clone(), input.required))
+        .collect();
     let choice = InputType::Choice(vec!["s3".to_owned(), "disk".to_owned()]);
     assert_eq!(
         inputs,
@@ -103,7 +110,10 @@ fn every_key_arrives() {
     assert_eq!((backoff.max_delay, backoff.jitter), (Duration::from_secs(60), true));
     assert_eq!(dump.continue_on_error, ContinueOnError::ExitCodes(vec![3, 4]));
     assert_eq!((b.continue_on_error.clone(), b.retry.attempts), (ContinueOnError::Yes, 3));
-    assert_eq!((next.id.as_str(), next.shell.argv.as_slice()), ("step-4", ["sh", "-e", "-c"].map(str::to_owned).as_slice()));
+    assert_eq!(
+        (next.id.as_str(), next.shell.argv.as_slice()),
+        ("step-4", ["sh", "-e", "-c"].map(str::to_owned).as_slice())
+    );
     assert!(tell.condition_names_status && tell.condition.is_some());
     assert_eq!(tell.shell.argv, ["perl", "-e"]);
     assert_eq!(early.shell.argv, ["python3", "-c"]);

@@ -1,0 +1,415 @@
+//! The runner's thread: where all keepers and all pipes come together.
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
+use staunch_flow::Outcome;
+
+use super::config::RunnerConfig;
+use super::exit::{Exit, How};
+use super::inbox::{Inbox, Kill, Waiting};
+use super::live::{Live, Pipe};
+use super::orphans::Sweep;
+use super::running;
+use super::sealer::Sealer;
+use super::staff::{Heard, Keeper, State};
+use super::wire::{self, Report, SPAN_MAX};
+
+/// What is read from a pipe at once, into the one buffer for all.
+const BUFFER_BYTES: usize = 64 << 10;
+/// A keeper that has not done what it was told so long after it should have is killed and replaced.
+const HUNG: Duration = Duration::from_secs(15);
+/// A keeper that was told to go has this long to end.
+const LEAVE_MAX: Duration = Duration::from_secs(2);
+/// Events taken in one turn.
+const EVENTS_MAX: usize = 64;
+/// The token of the inbox; keepers' tokens are made by [`token`].
+const INBOX: u64 = u64::MAX;
+
+/// All that the thread owns.
+pub(super) struct Floor {
+    config: RunnerConfig,
+    inbox: Arc<Inbox>,
+    epoll: OwnedFd,
+    keepers: Vec<Option<Keeper>>,
+    waiting: VecDeque<Waiting>,
+    /// Steps that run or whose log is being sealed: at most `steps_max`.
+    active: usize,
+    /// Steps whose keeper died, until all of their processes are gone too.
+    lost: Vec<Live>,
+    sweep: Option<Sweep>,
+    sealer: Sealer,
+    closing: Option<Closing>,
+    generation: u32,
+    buffer: Vec<u8>,
+    packet: Vec<u8>,
+}
+
+/// When a close loses its patience.
+#[derive(Clone, Copy)]
+struct Closing {
+    force: Option<Instant>,
+    end: Instant,
+}
+
+/// Names a file descriptor of the keeper at a place: its socket (0), its step's standard output (1), standard error (2).
+fn token(place: usize, generation: u32, which: u64) -> u64 {
+    (place as u64) << 34 | u64::from(generation) << 2 | which
+}
+
+impl Floor {
+    /// Empty.
+    ///
+    /// # Errors
+    /// A file descriptor or a thread cannot be had.
+    pub(super) fn new(config: RunnerConfig, inbox: Arc<Inbox>) -> io::Result<Self> {
+        let epoll = epoll::create(CreateFlags::CLOEXEC)?;
+        epoll::add(&epoll, inbox.wake(), EventData::new_u64(INBOX), EventFlags::IN)?;
+        let sealer = Sealer::start(config.steps_max.max(1), Arc::clone(&inbox))?;
+        Ok(Self {
+            config,
+            inbox,
+            epoll,
+            keepers: Vec::new(),
+            waiting: VecDeque::new(),
+            active: 0,
+            lost: Vec::new(),
+            sweep: None,
+            sealer,
+            closing: None,
+            generation: 0,
+            buffer: vec![0; BUFFER_BYTES],
+            packet: Vec::new(),
+        })
+    }
+
+    /// Works until it is told to close and all is over. Returns how many children are left.
+    pub(super) fn run(mut self) -> usize {
+        let mut events: Vec<Event> = Vec::with_capacity(EVENTS_MAX);
+        while !self.is_done() {
+            let timeout = self.next_deadline().map(timespec);
+            events.clear();
+            // Interrupted or out of memory: the deadlines still count.
+            epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), timeout.as_ref()).ok();
+            for event in &events {
+                self.turn(event.data.u64());
+            }
+            self.tick(Instant::now());
+            self.admit();
+            self.note();
+        }
+        self.end()
+    }
+
+    fn turn(&mut self, token: u64) {
+        if token == INBOX {
+            self.open_inbox();
+            return;
+        }
+        let (place, generation, which) = ((token >> 34) as usize, (token >> 2) as u32, token & 3);
+        // The event may be about one that was dismissed in this same turn.
+        let Some(keeper) = self.keepers.get_mut(place).and_then(Option::as_mut) else { return };
+        if keeper.generation != generation {
+            return;
+        }
+        if which > 0 {
+            if let State::Busy(live) = &mut keeper.state {
+                live.pump(which as usize - 1, &mut self.buffer, &self.config);
+            }
+            return;
+        }
+        match keeper.hear(&mut self.buffer) {
+            Heard::Report(report) => self.finish(place, report),
+            Heard::Nothing => {}
+            Heard::Lost => self.dismiss(place),
+        }
+    }
+
+    fn open_inbox(&mut self) {
+        let posted = self.inbox.take();
+        self.active -= posted.sealed;
+        self.waiting.extend(posted.starts);
+        for kill in posted.kills {
+            self.kill(&kill);
+        }
+        if let Some(bound) = posted.close {
+            self.begin_close(bound);
+        }
+    }
+
+    /// Starts what may start.
+    fn admit(&mut self) {
+        if self.closing.is_some() {
+            for waiting in self.waiting.drain(..) {
+                waiting.reply.send(Exit::nothing(running::stopping(), Some(Outcome::Interrupted))).ok();
+            }
+        }
+        while self.active < self.config.steps_max.max(1)
+            && let Some(waiting) = self.waiting.pop_front()
+        {
+            self.begin(waiting);
+        }
+    }
+
+    fn begin(&mut self, waiting: Waiting) {
+        let Waiting { id, start, reply } = waiting;
+        let (grace, settle) = (self.config.grace, self.config.settle);
+        let placed = wire::encode_order(&start, grace, settle, &mut self.packet).and_then(|()| self.place());
+        let (place, pipes) = match placed {
+            Ok(placed) => placed,
+            Err(how) => {
+                reply.send(Exit::nothing(how, None)).ok();
+                return;
+            }
+        };
+        let mut live = Live::new(id, start.key, start.log, reply, pipes, &self.config);
+        live.overdue = start.timeout.map(|timeout| {
+            let span = timeout.saturating_add(grace).saturating_add(settle).saturating_add(HUNG);
+            Instant::now() + span.min(SPAN_MAX)
+        });
+        if let Some(keeper) = &mut self.keepers[place] {
+            keeper.state = State::Busy(Box::new(live));
+        }
+        self.active += 1;
+        self.inbox.stats().steps_started_total += 1;
+    }
+
+    /// Gives the order in `packet` to a keeper. Returns its place and the pipes it got.
+    fn place(&mut self) -> Result<(usize, [Pipe; 2]), How> {
+        let without = |what: &str, error: io::Error| How::without(what, &error);
+        let pipe = || Pipe::new().map_err(|error| without("no pipe for the step's output", error));
+        let (out, err) = (pipe()?, pipe()?);
+        loop {
+            let (place, fresh) = match self.idle() {
+                Some(place) => (place, false),
+                None => (self.hire().map_err(|error| without("no keeper for the step can be started", error))?, true),
+            };
+            let Some(keeper) = &self.keepers[place] else { continue };
+            let generation = keeper.generation;
+            match keeper.order(&self.packet, [out.write.as_fd(), err.write.as_fd()]) {
+                Ok(()) => {}
+                // It was killed while it had nothing to do, and we have not heard yet: another then.
+                Err(error) if !fresh && matches!(error.raw_os_error(), Some(libc::EPIPE | libc::ECONNRESET)) => {
+                    self.dismiss(place);
+                    continue;
+                }
+                Err(error) => {
+                    let how = without("the step's keeper cannot be told", error);
+                    self.dismiss(place);
+                    return Err(how);
+                }
+            }
+            for (pipe, which) in [(&out.read, 1), (&err.read, 2)] {
+                let data = EventData::new_u64(token(place, generation, which));
+                if let Err(error) = epoll::add(&self.epoll, pipe, data, EventFlags::IN) {
+                    // It may run already: with its keeper gone the sweep gets it.
+                    let how = without("the step's output cannot be watched", error.into());
+                    self.dismiss(place);
+                    return Err(how);
+                }
+            }
+            return Ok((place, [out, err]));
+        }
+    }
+
+    /// The keeper that was idle for the shortest time, so that the others may retire.
+    fn idle(&self) -> Option<usize> {
+        let since = |keeper: &Keeper| match keeper.state {
+            State::Idle(since) => Some(since),
+            State::Busy(_) | State::Leaving(_) => None,
+        };
+        let idle = self.keepers.iter().enumerate().filter_map(|(at, keeper)| Some((since(keeper.as_ref()?)?, at)));
+        idle.max().map(|(_, at)| at)
+    }
+
+    fn hire(&mut self) -> io::Result<usize> {
+        self.generation = self.generation.wrapping_add(1);
+        let keeper = Keeper::hire(&self.config.keeper, self.generation)?;
+        let place = self.keepers.iter().position(Option::is_none).unwrap_or_else(|| {
+            self.keepers.push(None);
+            self.keepers.len() - 1
+        });
+        let data = EventData::new_u64(token(place, self.generation, 0));
+        if let Err(error) = epoll::add(&self.epoll, keeper.socket(), data, EventFlags::IN) {
+            keeper.dismiss();
+            return Err(error.into());
+        }
+        self.keepers[place] = Some(keeper);
+        Ok(place)
+    }
+
+    fn kill(&mut self, kill: &Kill) {
+        if let Some(at) = self.waiting.iter().position(|waiting| waiting.id == kill.id) {
+            if let Some(waiting) = self.waiting.remove(at) {
+                let message = "it was killed before it started".into();
+                let how = How::NotStarted { message, errno: libc::ECANCELED, transient: false };
+                waiting.reply.send(Exit::nothing(how, Some(kill.because))).ok();
+            }
+            return;
+        }
+        let grace = if kill.force { Duration::ZERO } else { self.config.grace };
+        for keeper in self.keepers.iter_mut().flatten() {
+            if let State::Busy(live) = &mut keeper.state
+                && live.id == kill.id
+            {
+                live.asked.get_or_insert(kill.because);
+                let overdue = Instant::now() + grace.saturating_add(HUNG).min(SPAN_MAX);
+                live.overdue = Some(live.overdue.map_or(overdue, |earlier| earlier.min(overdue)));
+                keeper.kill_step(kill.force);
+                return;
+            }
+        }
+    }
+
+    /// A step is over.
+    fn finish(&mut self, place: usize, report: Report) {
+        let Some(keeper) = &mut self.keepers[place] else { return };
+        let State::Busy(live) = std::mem::replace(&mut keeper.state, State::Idle(Instant::now())) else {
+            return;
+        };
+        self.settle(*live, report);
+    }
+
+    fn settle(&mut self, live: Live, report: Report) {
+        let over = live.finish(report, &mut self.buffer, &self.config);
+        if !over.exit.left_behind.is_empty() {
+            self.inbox.stats().left_behind_total += 1;
+        }
+        let here = if over.slow { self.sealer.seal(over) } else { Some(over) };
+        if let Some(over) = here {
+            // If the sealer is gone we do its work: better a pause than a lost log.
+            self.active -= 1;
+            over.seal();
+        }
+    }
+
+    /// A keeper is gone, or has to go: what it leaves behind becomes our child and is swept.
+    fn dismiss(&mut self, place: usize) {
+        let Some(keeper) = self.keepers[place].take() else { return };
+        let told = matches!(keeper.state, State::Leaving(_));
+        if let Some(live) = keeper.dismiss() {
+            self.inbox.stats().keepers_lost_total += 1;
+            self.lost.push(live);
+        }
+        if !told {
+            self.sweep.get_or_insert_with(|| Sweep::new(Instant::now()));
+        }
+    }
+
+    fn tick(&mut self, now: Instant) {
+        for place in 0..self.keepers.len() {
+            let Some(keeper) = &mut self.keepers[place] else { continue };
+            match &mut keeper.state {
+                State::Idle(since)
+                    if self.closing.is_some() || now >= *since + self.config.keeper_idle.min(SPAN_MAX) =>
+                {
+                    keeper.leave(now + LEAVE_MAX);
+                }
+                State::Busy(live) if live.overdue.is_some_and(|at| now >= at) => {
+                    live.asked.get_or_insert(Outcome::TimedOut);
+                    self.dismiss(place);
+                }
+                State::Busy(live) if live.flush_due().is_some_and(|at| now >= at) => live.flush(&self.config),
+                State::Leaving(hung) if now >= *hung => self.dismiss(place),
+                _ => {}
+            }
+        }
+        if let Some(sweep) = &mut self.sweep
+            && now >= sweep.due()
+        {
+            let clean = sweep.go(now);
+            if clean || sweep.is_stubborn(now) {
+                for live in std::mem::take(&mut self.lost) {
+                    let mut report = live.lost();
+                    if !clean {
+                        report.left_behind.push("processes that cannot be killed".into());
+                    }
+                    self.settle(live, report);
+                }
+            }
+            if clean {
+                self.sweep = None;
+            }
+        }
+        if let Some(closing) = &mut self.closing
+            && closing.force.take_if(|force| now >= *force).is_some()
+        {
+            self.kill_live(true);
+        }
+    }
+
+    fn begin_close(&mut self, bound: Duration) {
+        if self.closing.is_some() {
+            return;
+        }
+        let now = Instant::now();
+        self.closing = Some(Closing { force: Some(now + bound / 2), end: now + bound });
+        self.kill_live(false);
+    }
+
+    fn kill_live(&mut self, force: bool) {
+        let busy = |keeper: &Keeper| match &keeper.state {
+            State::Busy(live) => Some(live.id),
+            State::Idle(_) | State::Leaving(_) => None,
+        };
+        let ids: Vec<u64> = self.keepers.iter().flatten().filter_map(busy).collect();
+        for id in ids {
+            self.kill(&Kill { id, because: Outcome::Interrupted, force });
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        let Some(closing) = self.closing else { return false };
+        let over = self.active == 0 && self.keepers.iter().all(Option::is_none) && self.sweep.is_none();
+        over || Instant::now() >= closing.end + LEAVE_MAX
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        let keeper = |keeper: &Keeper| match &keeper.state {
+            State::Idle(since) => Some(*since + self.config.keeper_idle.min(SPAN_MAX)),
+            State::Busy(live) => live.overdue.into_iter().chain(live.flush_due()).min(),
+            State::Leaving(hung) => Some(*hung),
+        };
+        let keepers = self.keepers.iter().flatten().filter_map(keeper).min();
+        let sweep = self.sweep.as_ref().map(Sweep::due);
+        let closing = self.closing.map(|closing| closing.force.unwrap_or(closing.end + LEAVE_MAX));
+        [keepers, sweep, closing].into_iter().flatten().min()
+    }
+
+    fn note(&self) {
+        let mut stats = self.inbox.stats();
+        stats.keepers = self.keepers.iter().flatten().count() as u64;
+        stats.steps_active = self.active as u64;
+        stats.steps_waiting = self.waiting.len() as u64;
+    }
+
+    /// The end, in order or by force.
+    fn end(mut self) -> usize {
+        // Starts that came in between are answered by their dropped senders.
+        drop(self.inbox.end());
+        for place in 0..self.keepers.len() {
+            self.dismiss(place);
+        }
+        let left = match &mut self.sweep {
+            Some(sweep) => sweep.last(),
+            None => 0,
+        };
+        for live in std::mem::take(&mut self.lost) {
+            let report = live.lost();
+            self.settle(live, report);
+        }
+        self.note();
+        self.sealer.close();
+        left
+    }
+}
+
+fn timespec(until: Instant) -> rustix::event::Timespec {
+    let left = until.saturating_duration_since(Instant::now()).min(Duration::from_secs(86_400));
+    // Rounded up to the millisecond that epoll counts in, so that it does not wake too early and spin.
+    rustix::event::Timespec { tv_sec: left.as_secs().try_into().unwrap_or(86_400), tv_nsec: left.subsec_nanos().into() }
+}

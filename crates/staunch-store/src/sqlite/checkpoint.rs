@@ -1,0 +1,95 @@
+//! When the write-ahead log goes into the database file. Runs on the writer thread: nobody else checkpoints.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::Connection;
+
+use super::connection::BUSY;
+use super::statement::statements;
+
+statements! {
+    LOOK = "PRAGMA wal_checkpoint(NOOP)";
+    PASSIVE = "PRAGMA wal_checkpoint(PASSIVE)";
+    RESTART = "PRAGMA wal_checkpoint(RESTART)";
+    TRUNCATE = "PRAGMA wal_checkpoint(TRUNCATE)";
+}
+
+/// Pages in the log that are worth a checkpoint.
+const PAGES: i64 = 1_000;
+/// A log file longer than this is cut. In steady state it is kept and overwritten in place, which syncs about twice as fast.
+const WAL_BYTES_MAX: u64 = 64 << 20;
+
+/// What the writer knows of its log.
+#[derive(Debug, Default)]
+pub(super) struct Checkpointer {
+    /// Pages in the log that are not in the database file yet.
+    rest: i64,
+    /// Pages at which to try next: a checkpoint that a reader held back is not tried again at each commit.
+    next: i64,
+    /// Whether the last one failed, so that a full disk is logged once.
+    failing: bool,
+}
+
+impl Checkpointer {
+    /// Whether an idle writer should come back to this.
+    pub(super) fn has_rest(&self) -> bool {
+        self.rest > 0
+    }
+
+    /// After each group.
+    pub(super) fn after_commit(&mut self, connection: &Connection, wal: &Path) {
+        let Some((pages, done)) = self.run(connection, LOOK) else { return };
+        self.rest = pages - done;
+        if pages < self.next.max(PAGES) || self.rest == 0 {
+            return;
+        }
+        self.checkpoint(connection, PASSIVE);
+        self.next = if self.rest == 0 { 0 } else { pages + PAGES };
+        if std::fs::metadata(wal).is_ok_and(|m| m.len() > WAL_BYTES_MAX) {
+            self.checkpoint(connection, TRUNCATE);
+        }
+    }
+
+    /// When no work has come for a while: everything into the file, and the log begins at its start again.
+    pub(super) fn when_idle(&mut self, connection: &Connection) {
+        self.checkpoint(connection, RESTART);
+        // Whether or not a reader stood in the way: an idle writer sleeps until there is work.
+        self.rest = 0;
+    }
+
+    /// At the end of the writer's life: the file alone is the whole database.
+    pub(super) fn at_close(&mut self, connection: &Connection) {
+        self.checkpoint(connection, TRUNCATE);
+    }
+
+    fn checkpoint(&mut self, connection: &Connection, how: &'static str) {
+        // A checkpoint that waits for a reader would keep all writers waiting: it takes what it gets at once.
+        let waits = connection.busy_timeout(Duration::ZERO);
+        if let Some((pages, done)) = self.run(connection, how) {
+            self.rest = pages - done;
+        }
+        if let Err(error) = waits.and_then(|()| connection.busy_timeout(BUSY)) {
+            tracing::error!(%error, "the busy timeout could not be set");
+        }
+    }
+
+    /// Pages in the log and how many of them are in the database file.
+    fn run(&mut self, connection: &Connection, how: &'static str) -> Option<(i64, i64)> {
+        let answer = connection
+            .prepare_cached(how)
+            .and_then(|mut statement| statement.query_row([], |row| Ok((row.get(1)?, row.get(2)?))));
+        match answer {
+            Ok(pages) => {
+                self.failing = false;
+                Some(pages)
+            }
+            Err(error) => {
+                if !std::mem::replace(&mut self.failing, true) {
+                    tracing::warn!(%error, "the write-ahead log could not be checkpointed; it grows until it can");
+                }
+                None
+            }
+        }
+    }
+}

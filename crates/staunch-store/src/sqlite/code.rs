@@ -1,0 +1,125 @@
+//! The numbers that stand for words in rows. They are written to disk: never renumber them.
+
+use rusqlite::types::Type;
+use staunch_flow::{Outcome, RunOutcome};
+use uuid::Uuid;
+
+use crate::id::{Incarnation, RevisionId, RunId};
+use crate::record::RunState;
+
+/// `run.state` of a queued run.
+pub(super) const QUEUED: i64 = 0;
+/// `run.state` of a running one.
+pub(super) const RUNNING: i64 = 1;
+/// `run.state` of one that is over.
+pub(super) const ENDED: i64 = 2;
+
+const OUTCOMES: [Outcome; 7] = [
+    Outcome::Succeeded,
+    Outcome::Failed,
+    Outcome::TimedOut,
+    Outcome::Cancelled,
+    Outcome::Skipped,
+    Outcome::Leaked,
+    Outcome::Interrupted,
+];
+const RUN_OUTCOMES: [RunOutcome; 4] =
+    [RunOutcome::Succeeded, RunOutcome::Failed, RunOutcome::TimedOut, RunOutcome::Cancelled];
+const STATES: [RunState; 3] = [RunState::Queued, RunState::Running, RunState::Ended];
+
+fn number<T: PartialEq>(of: &[T], word: &T) -> i64 {
+    of.iter().position(|known| known == word).map_or(-1, |i| i as i64)
+}
+
+fn word<T: Copy>(of: &[T], column: usize, number: i64) -> rusqlite::Result<T> {
+    let known = usize::try_from(number).ok().and_then(|i| of.get(i).copied());
+    known.ok_or(rusqlite::Error::IntegralValueOutOfRange(column, number))
+}
+
+/// The number of an outcome.
+pub(super) fn outcome(outcome: Outcome) -> i64 {
+    number(&OUTCOMES, &outcome)
+}
+
+/// The number of a run's outcome.
+pub(super) fn run_outcome(outcome: RunOutcome) -> i64 {
+    number(&RUN_OUTCOMES, &outcome)
+}
+
+/// The number of a state.
+pub(super) fn state(state: RunState) -> i64 {
+    number(&STATES, &state)
+}
+
+/// Reads typed columns of a row.
+pub(super) trait Columns {
+    /// An outcome, or NULL.
+    fn outcome(&self, column: usize) -> rusqlite::Result<Option<Outcome>>;
+    /// A run's outcome, or NULL.
+    fn run_outcome(&self, column: usize) -> rusqlite::Result<Option<RunOutcome>>;
+    /// A run's state.
+    fn state(&self, column: usize) -> rusqlite::Result<RunState>;
+    /// A run's id.
+    fn run_id(&self, column: usize) -> rusqlite::Result<RunId>;
+    /// A worker's id, or NULL.
+    fn worker(&self, column: usize) -> rusqlite::Result<Option<Incarnation>>;
+    /// A revision's id.
+    fn revision(&self, column: usize) -> rusqlite::Result<RevisionId>;
+    /// JSON text.
+    fn json<T: serde::de::DeserializeOwned>(&self, column: usize) -> rusqlite::Result<T>;
+    /// A number that is never negative.
+    fn count(&self, column: usize) -> rusqlite::Result<u64>;
+}
+
+impl Columns for rusqlite::Row<'_> {
+    fn outcome(&self, column: usize) -> rusqlite::Result<Option<Outcome>> {
+        self.get::<_, Option<i64>>(column)?.map(|n| word(&OUTCOMES, column, n)).transpose()
+    }
+
+    fn run_outcome(&self, column: usize) -> rusqlite::Result<Option<RunOutcome>> {
+        self.get::<_, Option<i64>>(column)?.map(|n| word(&RUN_OUTCOMES, column, n)).transpose()
+    }
+
+    fn state(&self, column: usize) -> rusqlite::Result<RunState> {
+        word(&STATES, column, self.get(column)?)
+    }
+
+    fn run_id(&self, column: usize) -> rusqlite::Result<RunId> {
+        Ok(RunId(Uuid::from_bytes(self.get(column)?)))
+    }
+
+    fn worker(&self, column: usize) -> rusqlite::Result<Option<Incarnation>> {
+        Ok(self.get::<_, Option<[u8; 16]>>(column)?.map(|bytes| Incarnation(Uuid::from_bytes(bytes))))
+    }
+
+    fn revision(&self, column: usize) -> rusqlite::Result<RevisionId> {
+        Ok(RevisionId(self.get(column)?))
+    }
+
+    fn json<T: serde::de::DeserializeOwned>(&self, column: usize) -> rusqlite::Result<T> {
+        let text = self.get_ref(column)?.as_str()?;
+        serde_json::from_str(text)
+            .map_err(|error| rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error)))
+    }
+
+    fn count(&self, column: usize) -> rusqlite::Result<u64> {
+        let number: i64 = self.get(column)?;
+        u64::try_from(number).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(column, number))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{OUTCOMES, RUN_OUTCOMES, STATES};
+
+    #[test]
+    fn every_word_has_its_number_for_ever() {
+        let outcomes: Vec<_> = OUTCOMES.iter().map(|o| (super::outcome(*o), o.word())).collect();
+        let as_written = ["succeeded", "failed", "timed_out", "cancelled", "skipped", "leaked", "interrupted"];
+        assert_eq!(outcomes, (0..).zip(as_written).collect::<Vec<_>>());
+        let runs: Vec<_> = RUN_OUTCOMES.iter().map(|o| (super::run_outcome(*o), o.word())).collect();
+        assert_eq!(runs, (0..).zip(["succeeded", "failed", "timed_out", "cancelled"]).collect::<Vec<_>>());
+        let states: Vec<_> = STATES.iter().map(|s| super::state(*s)).collect();
+        assert_eq!(states, [super::QUEUED, super::RUNNING, super::ENDED]);
+    }
+}

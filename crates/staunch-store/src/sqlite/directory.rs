@@ -1,0 +1,183 @@
+//! The data directory: one process at a time, on a disk of this machine, with room.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use crate::error::StoreError;
+
+/// How long an answer about free space is believed.
+const FLOOR_CACHE: Duration = Duration::from_millis(500);
+
+/// File systems on which locks or shared memory do not work across machines (statfs(2)).
+const NETWORK: [(i64, &str); 8] = [
+    (0x6969, "NFS"),
+    (0xFF53_4D42, "CIFS"),
+    (0xFE53_4D42, "SMB2"),
+    (0x517B, "SMB"),
+    (0x6573_5546, "FUSE"),
+    (0x0102_1997, "9P"),
+    (0x00C3_6400, "Ceph"),
+    (0x5346_414F, "AFS"),
+];
+
+/// A data directory held by this process, until it is released or dropped.
+#[derive(Debug)]
+pub(super) struct Directory {
+    path: PathBuf,
+    free_min: u64,
+    /// When free space was last looked up, and whether it was enough. Held for a statvfs(2) at most.
+    room: Mutex<Option<(Instant, Option<u64>)>>,
+    /// Keeps the flock(2); `None` once released.
+    lock: Mutex<Option<File>>,
+}
+
+impl Directory {
+    /// Makes `path` if need be and locks it. `free_min` is the floor of free bytes on its disk.
+    ///
+    /// # Errors
+    /// Another process holds it; it cannot be written; it is on a network file system and `force` is not set.
+    pub(super) fn hold(path: &Path, free_min: u64, force: bool) -> Result<Self, StoreError> {
+        let refused = |what: &str, error: &dyn std::fmt::Display| {
+            StoreError::DataDirectory(format!("the data directory {} cannot be {what}: {error}", path.display()))
+        };
+        fs::create_dir_all(path).map_err(|error| refused("made", &error))?;
+        if !force {
+            refuse_network(path)?;
+        }
+        let mut lock = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path.join("lock"))
+            .map_err(|error| refused("written", &error))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(held(path, &mut lock)),
+            Err(TryLockError::Error(error)) => return Err(refused("locked", &error)),
+        }
+        // The pid only serves the message above; the lock is what counts.
+        lock.set_len(0)
+            .and_then(|()| lock.rewind())
+            .and_then(|()| writeln!(lock, "{}", std::process::id()))
+            .map_err(|error| refused("written", &error))?;
+        Ok(Self { path: path.to_path_buf(), free_min, room: Mutex::new(None), lock: Mutex::new(Some(lock)) })
+    }
+
+    /// Lets another process have it. Only when nothing here is used any more.
+    pub(super) fn release(&self) {
+        // Poison is impossible to meet: nothing panics while this is held.
+        drop(self.lock.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take());
+    }
+
+    /// The database's file.
+    pub(super) fn database(&self) -> PathBuf {
+        self.path.join("staunch.db")
+    }
+
+    /// The write-ahead log's file.
+    pub(super) fn wal(&self) -> PathBuf {
+        self.path.join("staunch.db-wal")
+    }
+
+    /// Whether the disk is above its floor; the answer may be half a second old.
+    ///
+    /// # Errors
+    /// It is not.
+    pub(super) fn above_floor(&self) -> Result<(), StoreError> {
+        if self.free_min == 0 {
+            return Ok(());
+        }
+        let now = Instant::now();
+        // A poisoned lock only means that a thread died in statvfs: the value is replaced whole.
+        let mut room = self.room.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let free = match *room {
+            Some((at, free)) if now.duration_since(at) < FLOOR_CACHE => free,
+            _ => {
+                let free = rustix::fs::statvfs(&self.path).ok().map(|v| v.f_bavail.saturating_mul(v.f_frsize));
+                *room = Some((now, free));
+                free
+            }
+        };
+        match free {
+            Some(free) if free < self.free_min => Err(StoreError::NoSpace(format!(
+                "{free} bytes are free on the disk of {}, and {} are to stay free",
+                self.path.display(),
+                self.free_min
+            ))),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn held(path: &Path, lock: &mut File) -> StoreError {
+    let mut pid = String::new();
+    // Whoever holds the lock wrote its pid; if that cannot be read, the message does without.
+    let known = lock.take(20).read_to_string(&mut pid).is_ok() && pid.trim().parse::<u32>().is_ok();
+    let by = if known { format!("process {}", pid.trim()) } else { "another process".to_owned() };
+    StoreError::DataDirectory(format!(
+        "the data directory {} is in use by {by}: stop it, or choose another directory with --data",
+        path.display()
+    ))
+}
+
+fn refuse_network(path: &Path) -> Result<(), StoreError> {
+    let kind = rustix::fs::statfs(path).map(|stat| stat.f_type);
+    match kind.ok().and_then(network_name) {
+        Some(name) => Err(StoreError::DataDirectory(format!(
+            "the data directory {} is on a network file system ({name}), where a database can be destroyed: choose a local disk",
+            path.display()
+        ))),
+        None => Ok(()),
+    }
+}
+
+fn network_name(kind: impl Into<i64>) -> Option<&'static str> {
+    let kind = kind.into();
+    NETWORK.iter().find(|(magic, _)| *magic == kind).map(|(_, name)| *name)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use super::{Directory, network_name};
+    use crate::StoreError;
+
+    #[test]
+    fn a_held_directory_is_refused_with_the_pid_and_free_after_drop() {
+        let place = tempfile::tempdir().unwrap();
+        let held = Directory::hold(place.path(), 0, false).unwrap();
+        let refused = Directory::hold(place.path(), 0, false).unwrap_err().to_string();
+        assert!(refused.contains(&format!("in use by process {}", std::process::id())), "{refused}");
+        drop(held);
+        Directory::hold(place.path(), 0, false).unwrap();
+    }
+
+    #[test]
+    fn a_directory_that_cannot_be_made_is_named() {
+        let place = tempfile::tempdir().unwrap();
+        let file = place.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        let refused = Directory::hold(&file.join("below"), 0, false).unwrap_err();
+        assert!(matches!(&refused, StoreError::DataDirectory(text) if text.contains("below")), "{refused}");
+    }
+
+    #[test]
+    fn network_file_systems_are_known_by_their_magic() {
+        assert_eq!(network_name(0x6969), Some("NFS"));
+        assert_eq!(network_name(0x6573_5546), Some("FUSE"));
+        assert_eq!(network_name(0xEF53), None, "ext4");
+    }
+
+    #[test]
+    fn the_floor_is_refused_below_and_taken_above() {
+        let place = tempfile::tempdir().unwrap();
+        Directory::hold(place.path(), 1, false).unwrap().above_floor().unwrap();
+        let starved = Directory::hold(place.path(), u64::MAX, false).unwrap();
+        assert!(matches!(starved.above_floor(), Err(StoreError::NoSpace(_))));
+    }
+}

@@ -1,0 +1,37 @@
+//! What SQLite's result codes mean to a caller.
+
+use rusqlite::{Error, ErrorCode};
+
+use crate::error::StoreError;
+
+impl From<Error> for StoreError {
+    fn from(error: Error) -> Self {
+        of(&error)
+    }
+}
+
+/// The error a caller sees for one of SQLite.
+pub(super) fn of(error: &Error) -> StoreError {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => StoreError::NoSpace(error.to_string()),
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StoreError::Damaged(format!(
+            "{error}. Stop the server and restore the newest backup of staunch.db, or move staunch.db, staunch.db-wal and \
+             staunch.db-shm away to begin anew"
+        )),
+        _ => match error {
+            Error::FromSqlConversionFailure(..) | Error::InvalidColumnType(..) | Error::IntegralValueOutOfRange(..) => {
+                StoreError::Damaged(format!("a row cannot be read: {error}"))
+            }
+            _ => StoreError::Failed(error.to_string()),
+        },
+    }
+}
+
+/// The error for each caller of a group whose COMMIT failed. If the log's sync failed, its bytes may be on disk all the
+/// same, and a crash before the next commit would bring them back: that outcome is not known.
+pub(super) fn of_commit(error: &Error) -> StoreError {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::SystemIoFailure) => StoreError::Unknown(error.to_string()),
+        _ => of(error),
+    }
+}

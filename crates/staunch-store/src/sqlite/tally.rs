@@ -1,0 +1,70 @@
+//! Totals, kept in one row that each group of writes updates once.
+
+use rusqlite::{Connection, params};
+
+use super::statement::statements;
+
+statements! {
+    LOAD = "SELECT clock, queued, running, ended, in_flight, keys, bytes, log_bytes FROM tally WHERE one = 1";
+    STORE = "UPDATE tally SET clock = ?1, queued = ?2, running = ?3, ended = ?4, in_flight = ?5, keys = ?6, bytes = ?7,
+        log_bytes = ?8 WHERE one = 1";
+}
+
+/// How much there is of everything. The writer holds it and writes it along with each group.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Tally {
+    /// The newest time told.
+    pub(super) clock: i64,
+    /// Runs that are queued.
+    pub(super) queued: i64,
+    /// Runs that are running.
+    pub(super) running: i64,
+    /// Runs that are over.
+    pub(super) ended: i64,
+    /// Attempts in flight.
+    pub(super) in_flight: i64,
+    /// Idempotency keys.
+    pub(super) keys: i64,
+    /// Bytes of rows and log files of all runs.
+    pub(super) bytes: i64,
+    /// Bytes of log files of all runs.
+    pub(super) log_bytes: i64,
+}
+
+impl Tally {
+    /// As last written.
+    pub(super) fn load(connection: &Connection) -> rusqlite::Result<Self> {
+        connection.prepare_cached(LOAD)?.query_row([], |row| {
+            Ok(Self {
+                clock: row.get(0)?,
+                queued: row.get(1)?,
+                running: row.get(2)?,
+                ended: row.get(3)?,
+                in_flight: row.get(4)?,
+                keys: row.get(5)?,
+                bytes: row.get(6)?,
+                log_bytes: row.get(7)?,
+            })
+        })
+    }
+
+    /// Writes it, within the group's transaction.
+    pub(super) fn store(&self, connection: &Connection) -> rusqlite::Result<()> {
+        let row = params![
+            self.clock,
+            self.queued,
+            self.running,
+            self.ended,
+            self.in_flight,
+            self.keys,
+            self.bytes,
+            self.log_bytes
+        ];
+        connection.prepare_cached(STORE)?.execute(row).map(drop)
+    }
+
+    /// Runs that are not over.
+    pub(super) fn open(&self) -> i64 {
+        self.queued + self.running
+    }
+}

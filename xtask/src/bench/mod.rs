@@ -1,0 +1,14 @@
+//! Measurements of the whole binary against floors and peers.
+
+mod client;
+mod dag;
+mod disk;
+mod idle;
+mod latency;
+mod runs;
+mod serve;
+mod spawn;
+mod start;
+mod statistics;
+
+pub(crate) use start::run;
