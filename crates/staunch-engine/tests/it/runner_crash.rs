@@ -94,10 +94,12 @@ isolated! {
     fn ground_g5_a_keeper_is_killed_while_idle_or_stopped() {
         let bench = Bench::new();
         assert_eq!(bench.run("echo $PPID > started").how, How::Code(0));
-        kill(bench.await_file("started").parse().unwrap());
+        let keeper = bench.await_file("started").parse().unwrap();
+        kill(keeper);
+        wait_for(BOUND, || look(keeper).is_none_or(|process| process.state == 'Z').then_some(())).unwrap();
         assert_eq!(bench.run(":").how, How::Code(0), "another is hired");
         let running = bench.runner.run(bench.shell("echo $PPID > stopped; exec sleep 1000"));
-        let keeper = bench.await_file("stopped").parse().unwrap();
+        let keeper: i32 = bench.await_file("stopped").parse().unwrap();
         kill_process(Pid::from_raw(keeper).unwrap(), Signal::STOP).unwrap();
         running.kill(Outcome::Cancelled, false);
         let exit = wait(running);
@@ -149,8 +151,8 @@ isolated! {
             "yes | head -c 200000",
             "while :; do setsid sleep 1000 & sleep 0.005; done",
         ];
-        let mut state = RunId::generate().seed() | 1;
-        println!("seed {state}");
+        let seed = RunId::generate().seed() | 1;
+        let mut state = seed;
         let mut random = |below: usize| {
             state ^= state << 13;
             state ^= state >> 7;
@@ -170,8 +172,9 @@ isolated! {
             }
         }
         open.into_iter().for_each(|running| drop(wait(running)));
-        wait_for(BOUND, || (bench.runner.stats().steps_active == 0).then_some(())).unwrap();
-        assert_eq!(marked(&bench.mark), [""; 0]);
+        let over = wait_for(BOUND, || (bench.runner.stats().steps_active == 0).then_some(()));
+        assert!(over.is_some(), "seed {seed}");
+        assert_eq!(marked(&bench.mark), [""; 0], "seed {seed}");
         bench.close();
     }
 }
