@@ -83,7 +83,9 @@ impl Followed {
                 let place = detail.steps.iter().position(|other| other.id == step.id);
                 let attempt = step.attempts.last().map(|attempt| (attempt.attempt, attempt.epoch));
                 let (Some(place), Some(attempt)) = (place, attempt) else { return Ok(Vec::new()) };
-                local::tail(engine, *run, (place, &step.id), attempt, lines as usize).await.map_err(|error| refused(&error))
+                local::tail(engine, *run, (place, &step.id), attempt, lines as usize)
+                    .await
+                    .map_err(|error| refused(&error))
             }
             Self::Remote(client, run) => {
                 let page = client.log(run, &step.id, &[("tail", lines.to_string())])?;
@@ -129,9 +131,8 @@ struct Pressure {
 
 impl Pressure {
     fn new(timeout: Option<Duration>) -> Result<Self, Failure> {
-        let listen = |kind| {
-            signal(kind).map_err(|error| Failure::broken(format!("cannot listen for signals: {error}")))
-        };
+        let listen =
+            |kind| signal(kind).map_err(|error| Failure::broken(format!("cannot listen for signals: {error}")));
         let deadline = timeout.filter(|timeout| *timeout < TIMEOUT_MAX).map(|timeout| Instant::now() + timeout);
         let (int, term) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
         Ok(Self { interrupts: 0, timed_out: false, deadline, int, term })
@@ -213,9 +214,7 @@ pub(crate) async fn follow(
 
 /// Whether a step counts as failed.
 pub(crate) fn is_failed(step: &Step) -> bool {
-    let bad = matches!(
-        step.outcome,
-        Some(Outcome::Failed | Outcome::TimedOut | Outcome::Leaked | Outcome::Interrupted)
-    );
+    let bad =
+        matches!(step.outcome, Some(Outcome::Failed | Outcome::TimedOut | Outcome::Leaked | Outcome::Interrupted));
     bad && !step.forgiven
 }

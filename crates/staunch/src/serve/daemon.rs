@@ -23,8 +23,8 @@ use crate::render::{Ink, Terminal};
 const RUNTIME_MAX: Duration = Duration::from_secs(5);
 
 /// Serves until a signal says otherwise.
-pub(crate) fn run(arguments: Serve, all: &AllFlags, terminal: &mut Terminal) -> Result<Exit, Failure> {
-    let config = Config::load(&sources(&arguments, all))?;
+pub(crate) fn run(arguments: &Serve, all: &AllFlags, terminal: &mut Terminal) -> Result<Exit, Failure> {
+    let config = Config::load(&sources(arguments, all))?;
     loopback_only(&config)?;
     trace::start(&config.log_level.value)?;
     let granted = grant::grant(&config.memory_bytes, Path::new("/"));
@@ -81,7 +81,8 @@ struct Place {
 impl Place {
     /// As configured; a demo whose data directory nobody named gets a temporary one.
     fn of(config: &Config, demo: bool) -> Result<Self, Failure> {
-        let temporary = (demo && config.data.origin == Origin::Default).then(|| temporary("staunch-demo-")).transpose()?;
+        let temporary =
+            (demo && config.data.origin == Origin::Default).then(|| temporary("staunch-demo-")).transpose()?;
         let data = match &temporary {
             Some(temporary) => temporary.path().to_owned(),
             None => absolute(&config.data.value)?,
@@ -179,7 +180,11 @@ fn welcome(server: &Server, place: &Place, demo: bool, terminal: &mut Terminal) 
     let url = format!("http://{address}");
     let paint = terminal.out_paint();
     terminal.line(format_args!("workflows: {}", place.workflows.display()));
-    terminal.line(format_args!("data:      {}{}", place.data.display(), if place.temporary.is_some() { " (removed at the end)" } else { "" }));
+    terminal.line(format_args!(
+        "data:      {}{}",
+        place.data.display(),
+        if place.temporary.is_some() { " (removed at the end)" } else { "" }
+    ));
     terminal.line(format_args!("listening on {}", paint.ink(Ink::Good, &url)));
     if demo {
         // The usual address needs no flag.
@@ -208,7 +213,8 @@ struct Stop {
 
 impl Stop {
     fn new() -> Result<Self, Failure> {
-        let listen = |kind| signal(kind).map_err(|error| Failure::broken(format!("cannot listen for signals: {error}")));
+        let listen =
+            |kind| signal(kind).map_err(|error| Failure::broken(format!("cannot listen for signals: {error}")));
         Ok(Self { int: listen(SignalKind::interrupt())?, term: listen(SignalKind::terminate())? })
     }
 
