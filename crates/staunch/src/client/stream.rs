@@ -136,10 +136,7 @@ impl Reader {
         let mut frames = Frames::new(BufReader::new(body));
         let mut fed = false;
         loop {
-            let frame = match frames.next() {
-                Ok(Some(frame)) => frame,
-                Ok(None) | Err(_) => return Stop::Broken { fed },
-            };
+            let Ok(Some(frame)) = frames.next() else { return Stop::Broken { fed } };
             fed = true;
             if let Some(id) = &frame.id {
                 self.topics.seen(id);

@@ -4,6 +4,7 @@
 use staunch_engine::{LimitDoc, Limits};
 
 /// A key outside `[limits]`.
+#[cfg_attr(not(test), expect(dead_code, reason = "the words are the manual's, and a test holds its page to them"))]
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Key {
     /// Its name in the file.

@@ -39,7 +39,7 @@ impl Home {
     }
 
     fn refused(&self) -> Failure {
-        let failure = self.load().err().expect("refused");
+        let failure = self.load().expect_err("refused");
         assert_eq!(failure.exit, Exit::Usage);
         failure
     }

@@ -69,6 +69,13 @@ impl Live {
         }
     }
 
+    /// Shows what a step has said without a line end, because nothing follows.
+    pub(crate) fn finish_step(&mut self, terminal: &mut Terminal, step: &str) {
+        if let Some(lines) = self.steps.get_mut(step) {
+            lines.finish(terminal, self.width);
+        }
+    }
+
     /// Says something beside the news.
     pub(crate) fn say(&mut self, terminal: &mut Terminal, text: &str) {
         match &self.progress {

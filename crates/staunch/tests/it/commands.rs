@@ -98,7 +98,7 @@ fn completions_for_every_shell() {
     let bed = Bed::new();
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = bed.run(&["completions", shell]).exits(0).out;
-        assert!(script.contains("rerun") && script.contains("--from"), "{shell}");
+        assert!(script.contains("rerun") && script.contains("input-file"), "{shell}");
         assert!(!script.contains("__keep"), "{shell}");
     }
 }

@@ -236,3 +236,18 @@ fn with_data_the_run_stays_and_a_server_shows_it() {
     assert!(!refused.err.is_empty());
     server.stop();
 }
+
+#[test]
+fn what_a_server_left_unfinished_is_not_carried_on_here() {
+    let bed = Bed::new();
+    bed.workflow("wait.yaml", "steps: [{id: a, run: 'echo here; sleep 60'}]");
+    bed.file("ok.yaml", "steps: [{run: 'true'}]");
+    let mut server = bed.serve(&[]);
+    let mut run = server.start(&bed, &["run", "wait"]);
+    run.line(|line| line == "a | here");
+    server.process().signal(rustix::process::Signal::KILL);
+    assert_eq!(server.end().code, None);
+    let data = bed.path("data");
+    let done = bed.run(&["run", "ok.yaml", "--data", data.to_str().unwrap()]).exits(1);
+    assert!(done.err.contains("holds 1 unfinished runs") && done.err.contains("staunch serve --data"), "{}", done.err);
+}

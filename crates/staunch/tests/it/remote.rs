@@ -53,8 +53,8 @@ fn refusals_have_their_exit_codes() {
     let bed = Bed::new();
     bed.workflow("job.yaml", JOB);
     let server = bed.serve(&[]);
-    let unknown = server.run(&bed, &["run", "jbo"]).exits(4);
-    assert!(unknown.err.contains("job"), "the nearest name: {}", unknown.err);
+    let unknown = server.run(&bed, &["run", "jobs"]).exits(4);
+    assert!(unknown.err.contains("did you mean \"job\"?"), "the nearest name: {}", unknown.err);
     let input = server.run(&bed, &["run", "job", "-i", "wh=x"]).exits(2);
     assert!(input.err.contains("wh") && input.err.contains("who"), "{}", input.err);
     server.run(&bed, &["runs", "show", "@last"]).exits(4);
