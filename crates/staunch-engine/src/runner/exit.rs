@@ -25,7 +25,8 @@ pub struct Exit {
     pub max_rss_bytes: u64,
     /// From start to the end of its last process.
     pub duration: Duration,
-    /// Where the log is; an error if it could not be written whole (the output is then short, never the step lost).
+    /// Where the log is. Output that the disk refused while the step ran is a gap in it; an error means that it could not be
+    /// sealed (it then is where it was, and the step is over all the same).
     pub log: Result<LogPlace, StoreError>,
 }
 

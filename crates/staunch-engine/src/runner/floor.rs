@@ -7,19 +7,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
-use rustix::fs::OFlags;
-use rustix::pipe::PipeFlags;
 use staunch_flow::Outcome;
 
 use super::config::RunnerConfig;
 use super::exit::{Exit, How};
 use super::inbox::{Inbox, Kill, Waiting};
-use super::live::Live;
+use super::live::{Live, Pipe};
 use super::orphans::Sweep;
 use super::running;
-use super::sealer::{self, Sealer};
+use super::sealer::Sealer;
 use super::staff::{Heard, Keeper, State};
-use super::wire::{self, Report};
+use super::wire::{self, Report, SPAN_MAX};
 
 /// What is read from a pipe at once, into the one buffer for all.
 const BUFFER_BYTES: usize = 64 << 10;
@@ -42,7 +40,7 @@ pub(super) struct Floor {
     /// Steps that run or whose log is being sealed: at most `steps_max`.
     active: usize,
     /// Steps whose keeper died, until all of their processes are gone too.
-    lost: Vec<Box<Live>>,
+    lost: Vec<Live>,
     sweep: Option<Sweep>,
     sealer: Sealer,
     closing: Option<Closing>,
@@ -145,6 +143,11 @@ impl Floor {
 
     /// Starts what may start.
     fn admit(&mut self) {
+        if self.closing.is_some() {
+            for waiting in self.waiting.drain(..) {
+                waiting.reply.send(Exit::nothing(running::stopping(), Some(Outcome::Interrupted))).ok();
+            }
+        }
         while self.active < self.config.steps_max.max(1)
             && let Some(waiting) = self.waiting.pop_front()
         {
@@ -156,15 +159,18 @@ impl Floor {
         let Waiting { id, start, reply } = waiting;
         let (grace, settle) = (self.config.grace, self.config.settle);
         let placed = wire::encode_order(&start, grace, settle, &mut self.packet).and_then(|()| self.place());
-        let (place, read_ends) = match placed {
+        let (place, pipes) = match placed {
             Ok(placed) => placed,
             Err(how) => {
                 reply.send(Exit::nothing(how, None)).ok();
                 return;
             }
         };
-        let mut live = Live::new(id, start.key, start.log, reply, read_ends, &self.config);
-        live.overdue = start.timeout.and_then(|timeout| Instant::now().checked_add(timeout + grace + settle + HUNG));
+        let mut live = Live::new(id, start.key, start.log, reply, pipes, &self.config);
+        live.overdue = start.timeout.map(|timeout| {
+            let span = timeout.saturating_add(grace).saturating_add(settle).saturating_add(HUNG);
+            Instant::now() + span.min(SPAN_MAX)
+        });
         if let Some(keeper) = &mut self.keepers[place] {
             keeper.state = State::Busy(Box::new(live));
         }
@@ -172,11 +178,11 @@ impl Floor {
         self.inbox.stats().steps_started_total += 1;
     }
 
-    /// Gives the order in `packet` to a keeper. Returns its place and the pipes to read from.
-    fn place(&mut self) -> Result<(usize, [OwnedFd; 2]), How> {
+    /// Gives the order in `packet` to a keeper. Returns its place and the pipes it got.
+    fn place(&mut self) -> Result<(usize, [Pipe; 2]), How> {
         let without = |what: &str, error: io::Error| How::without(what, &error);
-        let (out, out_write) = pipe().map_err(|error| without("no pipe for the step's output", error))?;
-        let (err, err_write) = pipe().map_err(|error| without("no pipe for the step's output", error))?;
+        let pipe = || Pipe::new().map_err(|error| without("no pipe for the step's output", error));
+        let (out, err) = (pipe()?, pipe()?);
         loop {
             let (place, fresh) = match self.idle() {
                 Some(place) => (place, false),
@@ -184,7 +190,7 @@ impl Floor {
             };
             let Some(keeper) = &self.keepers[place] else { continue };
             let generation = keeper.generation;
-            match keeper.order(&self.packet, [out_write.as_fd(), err_write.as_fd()]) {
+            match keeper.order(&self.packet, [out.write.as_fd(), err.write.as_fd()]) {
                 Ok(()) => {}
                 // It was killed while it had nothing to do, and we have not heard yet: another then.
                 Err(error) if !fresh && matches!(error.raw_os_error(), Some(libc::EPIPE | libc::ECONNRESET)) => {
@@ -197,7 +203,7 @@ impl Floor {
                     return Err(how);
                 }
             }
-            for (pipe, which) in [(&out, 1), (&err, 2)] {
+            for (pipe, which) in [(&out.read, 1), (&err.read, 2)] {
                 let data = EventData::new_u64(token(place, generation, which));
                 if let Err(error) = epoll::add(&self.epoll, pipe, data, EventFlags::IN) {
                     // It may run already: with its keeper gone the sweep gets it.
@@ -251,7 +257,7 @@ impl Floor {
                 && live.id == kill.id
             {
                 live.asked.get_or_insert(kill.because);
-                let overdue = Instant::now() + grace + HUNG;
+                let overdue = Instant::now() + grace.saturating_add(HUNG).min(SPAN_MAX);
                 live.overdue = Some(live.overdue.map_or(overdue, |earlier| earlier.min(overdue)));
                 keeper.kill_step(kill.force);
                 return;
@@ -273,13 +279,11 @@ impl Floor {
         if !over.exit.left_behind.is_empty() {
             self.inbox.stats().left_behind_total += 1;
         }
-        if over.log.is_none() {
+        let here = if over.slow { self.sealer.seal(over) } else { Some(over) };
+        if let Some(over) = here {
+            // If the sealer is gone we do its work: better a pause than a lost log.
             self.active -= 1;
-            over.tell();
-        } else if let Err(over) = self.sealer.seal(over) {
-            // Only if the sealer is gone: better a pause than a lost log.
-            self.active -= 1;
-            sealer::seal(over);
+            over.seal();
         }
     }
 
@@ -299,11 +303,17 @@ impl Floor {
     fn tick(&mut self, now: Instant) {
         for place in 0..self.keepers.len() {
             let Some(keeper) = &mut self.keepers[place] else { continue };
-            match &keeper.state {
-                State::Idle(since) if self.closing.is_some() || now >= *since + self.config.keeper_idle => {
+            match &mut keeper.state {
+                State::Idle(since)
+                    if self.closing.is_some() || now >= *since + self.config.keeper_idle.min(SPAN_MAX) =>
+                {
                     keeper.leave(now + LEAVE_MAX);
                 }
-                State::Busy(live) if live.overdue.is_some_and(|at| now >= at) => self.dismiss(place),
+                State::Busy(live) if live.overdue.is_some_and(|at| now >= at) => {
+                    live.asked.get_or_insert(Outcome::TimedOut);
+                    self.dismiss(place);
+                }
+                State::Busy(live) if live.flush_due().is_some_and(|at| now >= at) => live.flush(&self.config),
                 State::Leaving(hung) if now >= *hung => self.dismiss(place),
                 _ => {}
             }
@@ -318,7 +328,7 @@ impl Floor {
                     if !clean {
                         report.left_behind.push("processes that cannot be killed".into());
                     }
-                    self.settle(*live, report);
+                    self.settle(live, report);
                 }
             }
             if clean {
@@ -338,9 +348,6 @@ impl Floor {
         }
         let now = Instant::now();
         self.closing = Some(Closing { force: Some(now + bound / 2), end: now + bound });
-        for waiting in self.waiting.drain(..) {
-            waiting.reply.send(Exit::nothing(running::stopping(), Some(Outcome::Interrupted))).ok();
-        }
         self.kill_live(false);
     }
 
@@ -363,8 +370,8 @@ impl Floor {
 
     fn next_deadline(&self) -> Option<Instant> {
         let keeper = |keeper: &Keeper| match &keeper.state {
-            State::Idle(since) => Some(*since + self.config.keeper_idle),
-            State::Busy(live) => live.overdue,
+            State::Idle(since) => Some(*since + self.config.keeper_idle.min(SPAN_MAX)),
+            State::Busy(live) => live.overdue.into_iter().chain(live.flush_due()).min(),
             State::Leaving(hung) => Some(*hung),
         };
         let keepers = self.keepers.iter().flatten().filter_map(keeper).min();
@@ -393,19 +400,12 @@ impl Floor {
         };
         for live in std::mem::take(&mut self.lost) {
             let report = live.lost();
-            self.settle(*live, report);
+            self.settle(live, report);
         }
         self.note();
         self.sealer.close();
         left
     }
-}
-
-/// A pipe: the end to read, which does not block, and the end to write, which does.
-fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
-    let (read, write) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
-    rustix::fs::fcntl_setfl(&read, OFlags::NONBLOCK)?;
-    Ok((read, write))
 }
 
 fn timespec(until: Instant) -> rustix::event::Timespec {

@@ -1,9 +1,12 @@
 //! A step that a keeper runs: its pipes, its log, its captures.
 
+use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use rustix::fs::OFlags;
 use rustix::io::Errno;
+use rustix::pipe::PipeFlags;
 use staunch_flow::Outcome;
 use staunch_store::logs::{LogWriter, Stream};
 use staunch_store::{AttemptKey, StoreError};
@@ -20,6 +23,11 @@ const READS_A_TURN: usize = 4;
 /// outside process that still writes.
 const READS_AT_END: usize = 32;
 
+/// From a read to the flush of the log. A step that ends sooner never makes a file, and a flood is flushed a few hundred times a second.
+const FLUSH_DELAY: Duration = Duration::from_millis(2);
+/// A log of so few bytes that was never flushed is sealed in memory, which takes no time.
+const SEAL_HERE_BYTES: u64 = 2 << 10;
+
 /// A step that runs.
 pub(super) struct Live {
     pub(super) id: u64,
@@ -27,7 +35,10 @@ pub(super) struct Live {
     started: Instant,
     streams: [Flow; 2],
     log: LogWriter,
-    log_error: Option<StoreError>,
+    /// Since when something is read and not flushed.
+    unflushed: Option<Instant>,
+    /// Whether the log has a file by now.
+    on_disk: bool,
     reply: oneshot::Sender<Exit>,
     /// Why somebody asked to kill it, first.
     pub(super) asked: Option<Outcome>,
@@ -38,15 +49,39 @@ pub(super) struct Live {
 struct Flow {
     stream: Stream,
     pipe: Option<OwnedFd>,
+    /// The end to write, held until the step is over: its end would wake us just before its keeper does.
+    held: Option<OwnedFd>,
     capture: Capture,
+}
+
+/// A pipe for a stream of a step.
+pub(super) struct Pipe {
+    /// Does not block.
+    pub(super) read: OwnedFd,
+    /// Blocks.
+    pub(super) write: OwnedFd,
 }
 
 /// A step that is over, but for its log.
 pub(super) struct Over {
     pub(super) exit: Exit,
     pub(super) reply: oneshot::Sender<Exit>,
-    /// To be sealed, if there is anything in it.
-    pub(super) log: Option<LogWriter>,
+    /// To be sealed.
+    pub(super) log: LogWriter,
+    /// Whether that takes a disk.
+    pub(super) slow: bool,
+}
+
+impl Pipe {
+    /// Both ends close on exec.
+    ///
+    /// # Errors
+    /// No file descriptor is free.
+    pub(super) fn new() -> io::Result<Self> {
+        let (read, write) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
+        rustix::fs::fcntl_setfl(&read, OFlags::NONBLOCK)?;
+        Ok(Self { read, write })
+    }
 }
 
 impl Live {
@@ -55,42 +90,59 @@ impl Live {
         key: AttemptKey,
         log: LogWriter,
         reply: oneshot::Sender<Exit>,
-        [out, err]: [OwnedFd; 2],
+        pipes: [Pipe; 2],
         config: &RunnerConfig,
     ) -> Self {
-        let flow = |stream, pipe| Flow { stream, pipe: Some(pipe), capture: Capture::new(config.capture_bytes_max) };
+        let capture = || Capture::new(config.capture_bytes_max);
+        let [out, err] = pipes.map(|pipe| (Some(pipe.read), Some(pipe.write)));
+        let flow = |stream, (pipe, held)| Flow { stream, pipe, held, capture: capture() };
         Self {
             id,
             key,
             started: Instant::now(),
             streams: [flow(Stream::Stdout, out), flow(Stream::Stderr, err)],
             log,
-            log_error: None,
+            unflushed: None,
+            on_disk: false,
             reply,
             asked: None,
             overdue: None,
         }
     }
 
-    /// The pipe of standard output (0) or standard error (1), while it is open.
-    pub(super) fn pipe(&self, which: usize) -> Option<&OwnedFd> {
-        self.streams[which].pipe.as_ref()
-    }
-
-    /// Reads what a pipe holds, but not for too long.
+    /// Reads what the pipe of standard output (0) or standard error (1) holds, but not for too long.
     pub(super) fn pump(&mut self, which: usize, buffer: &mut [u8], config: &RunnerConfig) {
         self.read(which, buffer, READS_A_TURN, config);
     }
 
+    /// When what was read is to be flushed into the log, if anything is unflushed.
+    pub(super) fn flush_due(&self) -> Option<Instant> {
+        self.unflushed.map(|since| since + FLUSH_DELAY)
+    }
+
+    /// Lets readers of the log see what was read so far.
+    pub(super) fn flush(&mut self, config: &RunnerConfig) {
+        self.unflushed = None;
+        self.on_disk = true;
+        let flushed = self.log.flush();
+        self.note(flushed);
+        (config.on_output)(self.key);
+    }
+
+    /// The log tells of a refusal once, marks the gap, and goes on when there is room again: so does the step.
+    fn note(&self, written: Result<(), StoreError>) {
+        if let Err(error) = written {
+            tracing::warn!(run = %self.key.run, step = self.key.step.0, %error, "output of a step is lost");
+        }
+    }
+
     fn read(&mut self, which: usize, buffer: &mut [u8], reads_max: usize, config: &RunnerConfig) {
-        let mut wrote = false;
         for _ in 0..reads_max {
             let Some(pipe) = &self.streams[which].pipe else { break };
             match rustix::io::read(pipe.as_fd(), &mut *buffer) {
                 Ok(0) => self.streams[which].pipe = None,
                 Ok(length) => {
                     self.take(which, &buffer[..length], config);
-                    wrote = true;
                     // It gave less than it could: it is empty for now. At its end we are told once more.
                     if length < buffer.len() && reads_max != READS_AT_END {
                         break;
@@ -100,25 +152,23 @@ impl Live {
                 Err(_) => break,
             }
         }
-        if wrote {
-            (config.on_output)(self.key);
-        }
     }
 
     fn take(&mut self, which: usize, bytes: &[u8], config: &RunnerConfig) {
         let flow = &mut self.streams[which];
         flow.capture.push(bytes, &config.budget);
-        if self.log_error.is_none() {
-            let ms = u32::try_from(self.started.elapsed().as_millis()).unwrap_or(u32::MAX);
-            // The step goes on without a log: it is told in its exit.
-            self.log_error = self.log.append(flow.stream, ms, bytes).err();
-        }
+        let now = Instant::now();
+        let ms = u32::try_from((now - self.started).as_millis()).unwrap_or(u32::MAX);
+        let written = self.log.append(flow.stream, ms, bytes);
+        self.note(written);
+        self.unflushed.get_or_insert(now);
     }
 
     /// Takes the rest out of the pipes. All processes of the step are gone.
     pub(super) fn finish(mut self, report: Report, buffer: &mut [u8], config: &RunnerConfig) -> Over {
         let mut left_behind = report.left_behind;
         for which in 0..2 {
+            self.streams[which].held = None;
             self.read(which, buffer, READS_AT_END, config);
             if self.streams[which].pipe.take().is_some() {
                 let name = if which == 0 { "standard output" } else { "standard error" };
@@ -131,20 +181,12 @@ impl Live {
             Killed::Asked => Some(self.asked.unwrap_or(Outcome::Cancelled)),
         };
         let [stdout, stderr] = self.streams.map(|flow| flow.capture.finish());
-        let silent = stdout.bytes_total + stderr.bytes_total == 0;
+        let bytes = stdout.bytes_total + stderr.bytes_total;
         let mut exit = Exit::nothing(report.how, killed);
         exit.duration = self.started.elapsed();
         (exit.stdout, exit.stderr, exit.left_behind) = (stdout, stderr, left_behind);
         exit.max_rss_bytes = report.max_rss_bytes;
-        let log = match self.log_error {
-            // The raw file stays, readable up to where the disk refused.
-            Some(error) => {
-                exit.log = Err(error);
-                None
-            }
-            None => (!silent).then_some(self.log),
-        };
-        Over { exit, reply: self.reply, log }
+        Over { exit, reply: self.reply, log: self.log, slow: self.on_disk || bytes > SEAL_HERE_BYTES }
     }
 
     /// The report of a step whose keeper died.
@@ -155,8 +197,9 @@ impl Live {
 }
 
 impl Over {
-    /// Tells whoever waits; if nobody does any more, it is dropped with all it holds.
-    pub(super) fn tell(self) {
+    /// Seals the log, here and now, and tells whoever waits; if nobody does any more, the exit is dropped with all it holds.
+    pub(super) fn seal(mut self) {
+        self.exit.log = self.log.seal();
         self.reply.send(self.exit).ok();
     }
 }

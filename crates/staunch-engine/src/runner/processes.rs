@@ -11,7 +11,6 @@ use rustix::process::{Pid, PidfdFlags, Signal};
 pub(super) struct Process {
     pub(super) pid: Pid,
     pub(super) parent: i32,
-    pub(super) group: i32,
     pub(super) session: i32,
     /// `R`, `S`, `T`, `Z`, ... of proc_pid_stat(5).
     pub(super) state: u8,
@@ -42,7 +41,6 @@ impl Process {
             pid,
             state: *fields.first()?.as_bytes().first()?,
             parent: small(1)?,
-            group: small(2)?,
             session: small(3)?,
             threads: number(17)?,
             started: fields.get(19)?.parse().ok()?,
@@ -173,7 +171,7 @@ mod tests {
     fn a_name_may_hold_anything() {
         let line = b"17 (a) S 1 (\xff\n) R 3 17 16 0 -1 0 0 0 0 0 0 0 0 0 20 0 4 0 991 0 0";
         let process = Process::parse(Pid::from_raw(17).unwrap(), line).unwrap();
-        assert_eq!((process.parent, process.group, process.session), (3, 17, 16));
+        assert_eq!((process.parent, process.session), (3, 16));
         assert_eq!((process.state, process.threads, process.started), (b'R', 4, 991));
         assert_eq!(process.label(), "a) S 1 (\u{fffd}? (17)");
     }
@@ -183,7 +181,6 @@ mod tests {
         let process = |pid: i32, parent: i32| Process {
             pid: Pid::from_raw(pid).unwrap(),
             parent,
-            group: 0,
             session: 0,
             state: b'S',
             threads: 1,

@@ -25,12 +25,10 @@ impl Sealer {
         Ok(Self { sender, thread })
     }
 
-    /// Takes over a step that is over. [`super::inbox::Posted::sealed`] tells when it is done.
-    ///
-    /// # Errors
-    /// There is no room, or the thread is gone: the step comes back.
-    pub(super) fn seal(&self, over: Over) -> Result<(), Over> {
-        self.sender.try_send(over).map_err(|error| match error {
+    /// Takes over a step that is over; [`super::inbox::Posted::sealed`] tells when it is done. The step comes back if there is no room, or
+    /// if the thread is gone.
+    pub(super) fn seal(&self, over: Over) -> Option<Over> {
+        self.sender.try_send(over).err().map(|error| match error {
             TrySendError::Full(over) | TrySendError::Disconnected(over) => over,
         })
     }
@@ -45,15 +43,7 @@ impl Sealer {
 
 fn work(receiver: &Receiver<Over>, inbox: &Inbox) {
     while let Ok(over) = receiver.recv() {
-        seal(over);
+        over.seal();
         inbox.post(|posted| posted.sealed += 1);
     }
-}
-
-/// Seals the log, here and now, and tells whoever waits for the step.
-pub(super) fn seal(mut over: Over) {
-    if let Some(log) = over.log.take() {
-        over.exit.log = log.seal();
-    }
-    over.tell();
 }

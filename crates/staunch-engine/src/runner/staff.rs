@@ -108,10 +108,10 @@ impl Keeper {
     }
 
     /// Kills it if it is not dead, and takes it from the process table. Returns the step it had.
-    pub(super) fn dismiss(self) -> Option<Box<Live>> {
+    pub(super) fn dismiss(self) -> Option<Live> {
         orphans::dismiss(self.child);
         match self.state {
-            State::Busy(live) => Some(live),
+            State::Busy(live) => Some(*live),
             State::Idle(_) | State::Leaving(_) => None,
         }
     }

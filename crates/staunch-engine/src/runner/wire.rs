@@ -19,6 +19,9 @@ pub(super) const PACKET_BYTES_MAX: usize = 64 << 10;
 /// The longest order: above what `execve` takes on any Linux (6 MiB).
 const ORDER_BYTES_MAX: usize = 8 << 20;
 
+/// The longest time anybody waits for: a century, which no clock overflows at.
+pub(super) const SPAN_MAX: Duration = Duration::from_secs(100 * 365 * 86_400);
+
 /// The first byte of a packet to a keeper.
 pub(super) const START: u8 = 1;
 /// A [`START`] stands in the file that comes along.
@@ -40,7 +43,7 @@ pub(super) struct Order<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Spans {
     /// From start to TERM.
-    pub(super) timeout: Option<Duration>,
+    pub(super) timeout: Duration,
     /// From TERM to KILL.
     pub(super) grace: Duration,
     /// From the end of the first process to KILL for the others.
@@ -75,9 +78,8 @@ pub(super) enum Killed {
 pub(super) fn encode_order(start: &Start, grace: Duration, settle: Duration, packet: &mut Vec<u8>) -> Result<(), How> {
     packet.clear();
     packet.push(START);
-    for span in [start.timeout.unwrap_or(Duration::MAX), grace, settle] {
-        let ms = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
-        packet.extend_from_slice(&ms.to_ne_bytes());
+    for span in [start.timeout.unwrap_or(SPAN_MAX), grace, settle] {
+        packet.extend_from_slice(&(span.min(SPAN_MAX).as_millis() as u64).to_ne_bytes());
     }
     packet.extend_from_slice(&(start.argv.len() as u64).to_ne_bytes());
     put(packet, &[start.directory.as_os_str()])?;
@@ -127,7 +129,7 @@ pub(super) fn decode_order(packet: &[u8]) -> Option<Order<'_>> {
     let arguments = usize::try_from(arguments).ok().filter(|count| (1..=argv.len()).contains(count))?;
     let env = argv.split_off(arguments);
     let spans = Spans {
-        timeout: (timeout != u64::MAX).then(|| Duration::from_millis(timeout)),
+        timeout: Duration::from_millis(timeout),
         grace: Duration::from_millis(grace),
         settle: Duration::from_millis(settle),
     };
@@ -217,4 +219,68 @@ pub(super) fn receive(
         }
     }
     Ok(got.bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn report(how: How, killed: Killed, left_behind: Vec<String>) -> Report {
+        Report { how, killed, max_rss_bytes: 123_456_789_012, left_behind }
+    }
+
+    #[test]
+    fn a_report_comes_through_whole() {
+        let names = vec!["sleep (7)".to_owned(), "and 3 more".to_owned()];
+        for report in [
+            report(How::Code(3), Killed::Not, names.clone()),
+            report(How::Signal(15), Killed::AtTimeout, Vec::new()),
+            report(How::not_started("`x`: no such file".into(), libc::ENOENT), Killed::Asked, names),
+        ] {
+            assert_eq!(Report::decode(&report.encode()).unwrap(), report);
+        }
+    }
+
+    #[test]
+    fn nonsense_is_neither_an_order_nor_a_report() {
+        for packet in [&b""[..], b"\x01", b"hello, I am no keeper at all", &[START; 60], &[0; 13]] {
+            assert!(decode_order(packet).is_none(), "{packet:?}");
+            assert!(packet.len() >= 14 || Report::decode(packet).is_none(), "{packet:?}");
+        }
+    }
+
+    #[test]
+    fn packets_and_files_cross_a_socket_and_its_end_is_seen() {
+        use rustix::net::{AddressFamily, SocketFlags, SocketType};
+        let (ours, its) =
+            rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap();
+        let (mut buffer, mut fds) = (vec![0; PACKET_BYTES_MAX], Vec::new());
+        let error = receive(&its, &mut buffer, RecvFlags::DONTWAIT, &mut fds).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+        let long = vec![7; PACKET_BYTES_MAX];
+        send(&ours, &long, &[ours.as_fd(), its.as_fd(), ours.as_fd()]).unwrap();
+        assert_eq!(receive(&its, &mut buffer, RecvFlags::DONTWAIT, &mut fds).unwrap(), PACKET_BYTES_MAX);
+        assert_eq!((buffer == long, fds.len()), (true, 3));
+        drop(fds);
+        drop(ours);
+        assert_eq!(receive(&its, &mut buffer, RecvFlags::DONTWAIT, &mut Vec::new()).unwrap(), 0);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn any_bytes_are_an_answer(bytes in prop::collection::vec(any::<u8>(), 0..100)) {
+            if let Some(order) = decode_order(&bytes) {
+                prop_assert!(!order.argv.is_empty());
+            }
+            if let Some(report) = Report::decode(&bytes) {
+                prop_assert!(report.left_behind.len() <= bytes.len());
+            }
+        }
+    }
 }

@@ -5,4 +5,7 @@
 mod bed;
 mod engine;
 mod runner;
+mod runner_crash;
 mod runner_kit;
+mod runner_nasty;
+mod runner_refused;

@@ -19,7 +19,7 @@ use staunch_flow::StepIndex;
 use staunch_store::{AttemptKey, Logs, RunId, StoreLimits};
 
 /// Longer than anything here takes on a busy machine; a wait that gets there is a failure.
-pub const BOUND: Duration = Duration::from_secs(60);
+pub(crate) const BOUND: Duration = Duration::from_secs(60);
 const INNER: &str = "STAUNCH_TEST_INNER";
 
 /// A test in a process of its own, so that file descriptors, children and limits are its own to count and to change.
@@ -34,7 +34,7 @@ macro_rules! isolated {
 }
 pub(crate) use isolated;
 
-pub fn alone(path: &str, body: impl FnOnce()) {
+pub(crate) fn alone(path: &str, body: impl FnOnce()) {
     if env::var_os(INNER).is_some() {
         let before = Census::take();
         body();
@@ -60,14 +60,14 @@ pub fn alone(path: &str, body: impl FnOnce()) {
 
 /// What a process holds.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Census {
-    pub fds: BTreeMap<String, usize>,
-    pub children: Vec<String>,
-    pub threads: usize,
+pub(crate) struct Census {
+    pub(crate) fds: BTreeMap<String, usize>,
+    pub(crate) children: Vec<String>,
+    pub(crate) threads: usize,
 }
 
 impl Census {
-    pub fn take() -> Self {
+    pub(crate) fn take() -> Self {
         let mut fds = BTreeMap::new();
         for entry in fs::read_dir("/proc/self/fd").unwrap() {
             // Without the number of a socket or pipe: the kind counts.
@@ -81,11 +81,11 @@ impl Census {
     }
 }
 
-pub struct Seen {
-    pub pid: u32,
-    pub parent: u32,
-    pub state: char,
-    pub name: String,
+pub(crate) struct Seen {
+    pub(crate) pid: u32,
+    pub(crate) parent: u32,
+    pub(crate) state: char,
+    pub(crate) name: String,
 }
 
 impl Seen {
@@ -95,11 +95,11 @@ impl Seen {
 }
 
 /// All processes of this machine.
-pub fn processes() -> impl Iterator<Item = Seen> {
+pub(crate) fn processes() -> impl Iterator<Item = Seen> {
     fs::read_dir("/proc").unwrap().filter_map(|entry| look(entry.ok()?.file_name().to_str()?.parse().ok()?))
 }
 
-pub fn look(pid: u32) -> Option<Seen> {
+pub(crate) fn look(pid: u32) -> Option<Seen> {
     let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
     let stat = String::from_utf8_lossy(&stat);
     let (before, after) = stat.rsplit_once(") ")?;
@@ -113,7 +113,7 @@ pub fn look(pid: u32) -> Option<Seen> {
 }
 
 /// Processes that have `mark` in their environment or arguments and are alive.
-pub fn marked(mark: &str) -> Vec<String> {
+pub(crate) fn marked(mark: &str) -> Vec<String> {
     let has = |pid: u32, file: &str| {
         let bytes = fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
         bytes.windows(mark.len()).any(|window| window == mark.as_bytes())
@@ -126,7 +126,7 @@ pub fn marked(mark: &str) -> Vec<String> {
 }
 
 /// Asks until there is an answer; `None` once `bound` is over.
-pub fn wait_for<T>(bound: Duration, mut ask: impl FnMut() -> Option<T>) -> Option<T> {
+pub(crate) fn wait_for<T>(bound: Duration, mut ask: impl FnMut() -> Option<T>) -> Option<T> {
     let until = Instant::now() + bound;
     loop {
         if let Some(answer) = ask() {
@@ -148,7 +148,7 @@ impl Wake for Unpark {
 }
 
 /// Waits for a future, at most [`BOUND`].
-pub fn wait<F: Future>(future: F) -> F::Output {
+pub(crate) fn wait<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let until = Instant::now() + BOUND;
@@ -163,20 +163,20 @@ pub fn wait<F: Future>(future: F) -> F::Output {
 }
 
 /// A runner with what it needs.
-pub struct Bench {
-    pub runner: Runner,
-    pub logs: Arc<Logs>,
-    pub directory: tempfile::TempDir,
-    pub budget: Arc<Budget>,
+pub(crate) struct Bench {
+    pub(crate) runner: Runner,
+    pub(crate) logs: Arc<Logs>,
+    pub(crate) directory: tempfile::TempDir,
+    pub(crate) budget: Arc<Budget>,
     /// Is in the environment of each step.
-    pub mark: String,
+    pub(crate) mark: String,
 }
 
-pub fn keeper() -> Vec<OsString> {
+pub(crate) fn keeper() -> Vec<OsString> {
     vec![env!("CARGO_BIN_EXE_staunch-keep").into()]
 }
 
-pub fn config(budget: &Arc<Budget>) -> RunnerConfig {
+pub(crate) fn config(budget: &Arc<Budget>) -> RunnerConfig {
     RunnerConfig {
         keeper: keeper(),
         steps_max: 8,
@@ -191,11 +191,11 @@ pub fn config(budget: &Arc<Budget>) -> RunnerConfig {
 }
 
 impl Bench {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with(|_| ())
     }
 
-    pub fn with(change: impl FnOnce(&mut RunnerConfig)) -> Self {
+    pub(crate) fn with(change: impl FnOnce(&mut RunnerConfig)) -> Self {
         let budget = Budget::root("captures", 8 << 20);
         let directory = tempfile::tempdir().unwrap();
         let limits = staunch_engine::Limits::default().store();
@@ -207,15 +207,15 @@ impl Bench {
         Self { runner, logs, directory, budget, mark }
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
-    pub fn shell(&self, script: &str) -> Start {
+    pub(crate) fn shell(&self, script: &str) -> Start {
         self.start(&["/bin/sh", "-e", "-c", script])
     }
 
-    pub fn start(&self, argv: &[&str]) -> Start {
+    pub(crate) fn start(&self, argv: &[&str]) -> Start {
         let key = AttemptKey { run: RunId::generate(), step: StepIndex(0), attempt: 1 };
         let path = env::var_os("PATH").unwrap();
         Start {
@@ -230,18 +230,18 @@ impl Bench {
     }
 
     /// Runs a script; nothing of it may be left when it is over.
-    pub fn run(&self, script: &str) -> Exit {
+    pub(crate) fn run(&self, script: &str) -> Exit {
         self.finish(self.shell(script))
     }
 
-    pub fn finish(&self, start: Start) -> Exit {
+    pub(crate) fn finish(&self, start: Start) -> Exit {
         let exit = wait(self.runner.run(start));
         assert_eq!(marked(&self.mark), [""; 0], "nothing of a step is left once it is over");
         exit
     }
 
     /// Waits until the step under way has made this file, and reads it.
-    pub fn await_file(&self, name: &str) -> String {
+    pub(crate) fn await_file(&self, name: &str) -> String {
         let path = self.path(name);
         wait_for(BOUND, || fs::read_to_string(&path).ok().filter(|text| text.ends_with('\n')))
             .unwrap_or_else(|| panic!("the step never wrote {name}"))
@@ -249,7 +249,7 @@ impl Bench {
             .to_owned()
     }
 
-    pub fn script(&self, name: &str, text: &str) -> PathBuf {
+    pub(crate) fn script(&self, name: &str, text: &str) -> PathBuf {
         let path = self.path(name);
         fs::write(&path, text).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
@@ -257,7 +257,7 @@ impl Bench {
     }
 
     /// Closes all and counts.
-    pub fn close(self) {
+    pub(crate) fn close(self) {
         assert_eq!(self.runner.close(BOUND), 0, "children left");
         let stats = self.runner.stats();
         assert_eq!((stats.keepers, stats.steps_active, stats.steps_waiting), (0, 0, 0));
@@ -266,6 +266,12 @@ impl Bench {
     }
 }
 
-pub fn number(path: &Path) -> u32 {
+pub(crate) fn number(path: &Path) -> u32 {
     fs::read_to_string(path).unwrap().trim().parse().unwrap()
+}
+
+/// From a line `SigIgn: ...`. Signals 32 and 33, which glibc keeps to itself, do not count: its `posix_spawn` may ignore them.
+pub(crate) fn ignored_signals(line: &str) -> Option<u64> {
+    let bits = u64::from_str_radix(line.strip_prefix("SigIgn:")?.trim(), 16).ok()?;
+    Some(bits & !(0b11 << 31))
 }

@@ -6,7 +6,7 @@ mod spawn;
 mod step;
 
 use std::io::{self, Write as _};
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, OwnedFd, RawFd};
 use std::process::ExitCode;
 
 use nix::sys::signal::{SigSet, Signal};
@@ -43,6 +43,7 @@ struct Keeper {
 
 impl Keeper {
     fn begin() -> io::Result<Self> {
+        close_inherited()?;
         raw::reset_child_signal()?;
         // All are blocked: a keeper ends with its server or by KILL, not by a TERM that was meant for the server. Each
         // step starts with none blocked.
@@ -103,4 +104,18 @@ impl Keeper {
         }
         Ok(next)
     }
+}
+
+/// Closes what the server inherited from whoever started it, such as another program's lock file: no step may hold it open.
+fn close_inherited() -> io::Result<()> {
+    let mut inherited = Vec::new();
+    for entry in std::fs::read_dir("/proc/self/fd")? {
+        let number = entry?.file_name().to_str().and_then(|name| name.parse::<RawFd>().ok());
+        inherited.extend(number.filter(|number| *number > 2));
+    }
+    for number in inherited {
+        // The directory just read is in the list too, and closed by now.
+        nix::unistd::close(number).ok();
+    }
+    Ok(())
 }

@@ -45,7 +45,7 @@ pub(super) struct Step {
 #[derive(Clone, Copy)]
 enum Phase {
     /// Until the timeout.
-    Running { until: Option<Instant> },
+    Running { until: Instant },
     /// After TERM.
     Grace { until: Instant },
     /// The first process ended, others have not.
@@ -62,8 +62,7 @@ pub(super) fn not_started(how: How) -> Report {
 impl Step {
     /// `first` was just started.
     pub(super) fn new(first: i32, spans: Spans) -> Self {
-        // A timeout beyond what a clock can say is none.
-        let until = spans.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let until = Instant::now() + spans.timeout;
         Self {
             first,
             spans,
@@ -102,21 +101,20 @@ impl Step {
     /// Waits until the server says something, a child ends, or the phase is over.
     fn wait(&self, socket: BorrowedFd<'_>, children: &SignalFd) -> io::Result<(bool, bool)> {
         let until = match self.phase {
-            Phase::Running { until } => until,
-            Phase::Grace { until } | Phase::Settling { until } | Phase::Killing { round: until, .. } => Some(until),
+            Phase::Running { until } | Phase::Grace { until } | Phase::Settling { until } => until,
+            Phase::Killing { round, .. } => round,
         };
-        let span = until.map(|until| {
-            let left = until.saturating_duration_since(Instant::now());
-            // Far-off times are cut to a day: it then just looks again.
-            let left = left.min(Duration::from_secs(86_400));
-            Timespec { tv_sec: left.as_secs().try_into().unwrap_or(86_400), tv_nsec: left.subsec_nanos().into() }
-        });
+        let left = until.saturating_duration_since(Instant::now());
+        // The kernel may not take a century: it looks again after a day.
+        let left = left.min(Duration::from_secs(86_400));
+        let span =
+            Timespec { tv_sec: left.as_secs().try_into().unwrap_or(86_400), tv_nsec: left.subsec_nanos().into() };
         // A socket at its end is always ready: nobody is asked any more.
         let interest = if self.server_gone { PollFlags::empty() } else { PollFlags::IN };
         let children = children.as_fd();
         let mut fds = [PollFd::from_borrowed_fd(children, PollFlags::IN), PollFd::from_borrowed_fd(socket, interest)];
         let watched = if self.server_gone { &mut fds[..1] } else { &mut fds[..] };
-        match rustix::event::poll(watched, span.as_ref()) {
+        match rustix::event::poll(watched, Some(&span)) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
@@ -148,8 +146,9 @@ impl Step {
 
     /// Takes the dead. Returns whether nobody is left.
     fn reap(&mut self, children: &SignalFd) -> io::Result<bool> {
-        // Read before the dead are taken, so that the next death makes it ready again.
-        while children.read_signal()?.is_some() {}
+        // Read before the dead are taken, so that the next death makes it ready again. There is one at most: a signal that is pending
+        // already does not count twice.
+        children.read_signal()?;
         loop {
             match raw::take_ended() {
                 Ok(None) => return Ok(false),
@@ -177,7 +176,7 @@ impl Step {
 
     fn advance(&mut self, now: Instant) {
         match self.phase {
-            Phase::Running { until: Some(until) } if now >= until => self.begin_grace(Killed::AtTimeout),
+            Phase::Running { until } if now >= until => self.begin_grace(Killed::AtTimeout),
             Phase::Grace { until } | Phase::Settling { until } if now >= until => self.begin_killing(now),
             Phase::Killing { since, round, pause } if now >= round => {
                 // It fails if no file descriptor or memory is to be had: the next round may do better.
@@ -196,12 +195,18 @@ impl Step {
             }
             return;
         }
-        if let Some(group) = Pid::from_raw(self.first) {
-            // The first process is not reaped yet, so the number is still its group's. CONT, so that a stopped one hears it.
-            rustix::process::kill_process_group(group, Signal::TERM).ok();
-            rustix::process::kill_process_group(group, Signal::CONT).ok();
-        }
+        self.signal_group(Signal::TERM);
+        // So that a stopped one hears it.
+        self.signal_group(Signal::CONT);
         self.phase = Phase::Grace { until: Instant::now() + self.spans.grace };
+    }
+
+    /// Signals the group of the first process, which must not be reaped yet: until then the number is its own.
+    fn signal_group(&self, signal: Signal) {
+        if let Some(group) = Pid::from_raw(self.first) {
+            // It fails if all of the group are zombies: they end as it is.
+            rustix::process::kill_process_group(group, signal).ok();
+        }
     }
 
     fn begin_killing(&mut self, now: Instant) {
@@ -210,6 +215,10 @@ impl Step {
         }
         if self.how.is_some() && !self.server_gone {
             self.left_behind = self.names();
+        }
+        if self.how.is_none() {
+            // All of the group at once, however fast it forks.
+            self.signal_group(Signal::KILL);
         }
         self.phase = Phase::Killing { since: now, round: now, pause: Duration::from_millis(1) };
         // The first round is not put off to the next turn: a server may just have died.

@@ -116,6 +116,8 @@ fn recovery_removes_what_nobody_remembers_and_what_is_unfinished() {
     let sealed = f.logs.root().join(LogName { attempt: key(2), epoch: 1 }.path(Form::Sealed));
     std::fs::write(sealed.with_extension(""), b"raw").unwrap();
     std::fs::write(sealed.with_file_name("3.1.2.log.zst.tmp"), b"half").unwrap();
+    // Made, and killed before the first byte was in.
+    std::fs::write(sealed.with_file_name("3.1.3.log"), b"").unwrap();
     let foreign = sealed.with_file_name("notes.txt");
     std::fs::write(&foreign, b"not ours").unwrap();
     let root = f.directory.path().join("logs");
@@ -124,7 +126,7 @@ fn recovery_removes_what_nobody_remembers_and_what_is_unfinished() {
     live.append(Stdout, 0, b"running").unwrap();
     live.flush().unwrap();
     let recovered = logs.recover(&mut |name| Ok(name.attempt.run != key(3).run && name.attempt.run != key(4).run));
-    assert_eq!(recovered.unwrap(), Recovered { removed: 4, sealed: 1, left: 0 });
+    assert_eq!(recovered.unwrap(), Recovered { removed: 5, sealed: 1, left: 0 });
     let left: Vec<_> = files(&root).into_iter().map(|(name, _)| name).collect();
     assert_eq!(left, ["3.1.1.log", "3.1.1.log.zst", "3.1.1.log.zst", "notes.txt"]);
     assert_eq!(logs.usage_bytes(), files(&root).iter().map(|(_, len)| len).sum::<u64>());
@@ -137,6 +139,18 @@ fn recovery_removes_what_nobody_remembers_and_what_is_unfinished() {
         logs.remove(key(n).run).unwrap();
     }
     assert_eq!((logs.usage_bytes(), files(&root)), (0, vec![]));
+}
+
+#[test]
+fn what_an_older_writer_of_the_same_name_left_is_overwritten() {
+    let f = fixture(1 << 20, 0);
+    for text in ["the first one, which is longer", "second"] {
+        let mut writer = f.logs.writer(key(1), 1);
+        writer.append(Stdout, 0, text.as_bytes()).unwrap();
+        writer.flush().unwrap();
+        assert_eq!(hear(&f.logs, key(1), None, 0, 100).bytes(Stdout), text.as_bytes());
+        assert_eq!(f.logs.usage_bytes(), files(f.logs.root())[0].1);
+    }
 }
 
 #[test]

@@ -1,0 +1,177 @@
+//! The server, a keeper, or both are killed: no process of a step lives on.
+
+use std::env;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use staunch_engine::runner::{How, sweep_strays};
+use staunch_flow::Outcome;
+use staunch_store::RunId;
+
+use crate::runner_kit::{BOUND, Bench, isolated, look, marked, processes, wait, wait_for};
+
+/// What the steps in here do: a child in their session, a daemon in another, one that cleared its environment; all ignore TERM.
+const NASTY: &str = "trap '' TERM HUP; sleep 1000 & setsid sleep 1000 & env -i setsid sh -c \": $STAUNCH_INSTANCE; sleep 1000; :\" & \
+                     while [ $(pgrep -x -c sleep -P $$,$!) -lt 3 ]; do :; done; echo $$ > started; wait";
+/// No orphan is older than this.
+const ORPHAN_MAX: Duration = Duration::from_secs(2);
+
+fn kill(pid: u32) {
+    kill_process(Pid::from_raw(pid as i32).unwrap(), Signal::KILL).unwrap();
+}
+
+fn parent(pid: &str) -> u32 {
+    look(pid.parse().unwrap()).unwrap().parent
+}
+
+/// A server in a process of its own, with a nasty step under way. Returns it, and the pids of its keeper and its step.
+fn server(directory: &Path, mark: &str) -> (Child, u32, u32) {
+    let child = Command::new(env::current_exe().unwrap())
+        .args(["--exact", "runner_crash::the_server", "--ignored", "--nocapture", "--test-threads=1"])
+        .env("STAUNCH_TEST_SERVER", directory)
+        .env("STAUNCH_TEST_MARK", mark)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let started = directory.join("started");
+    let step = wait_for(BOUND, || std::fs::read_to_string(&started).ok().filter(|text| text.ends_with('\n'))).unwrap();
+    (child, parent(step.trim()), step.trim().parse().unwrap())
+}
+
+/// Not a test: the server of the tests here, which kill it.
+#[test]
+#[ignore = "is started and killed by other tests"]
+fn the_server() {
+    let Some(directory) = env::var_os("STAUNCH_TEST_SERVER") else { return };
+    let mut bench = Bench::new();
+    bench.mark = env::var("STAUNCH_TEST_MARK").unwrap();
+    let mut start = bench.shell(NASTY);
+    start.directory = directory.into();
+    wait(bench.runner.run(start));
+}
+
+/// Those of a mark that are steps' processes: not the server, which has it in its environment under another name.
+fn steps(mark: &str) -> Vec<String> {
+    marked(&format!("STAUNCH_INSTANCE={mark}")).into_iter().chain(marked(&format!(": {mark};"))).collect()
+}
+
+isolated! {
+    fn ground_g5_the_server_is_killed() {
+        let directory = tempfile::tempdir().unwrap();
+        let mark = format!("crash-{}", std::process::id());
+        let (mut server, keeper, _) = server(directory.path(), &mark);
+        assert!(steps(&mark).len() >= 4, "{:?}", steps(&mark));
+        server.kill().unwrap();
+        server.wait().unwrap();
+        let gone = wait_for(ORPHAN_MAX, || (steps(&mark).is_empty() && look(keeper).is_none_or(|k| k.state == 'Z')).then_some(()));
+        assert!(gone.is_some(), "alive after 2 s: {:?}, keeper {:?}", steps(&mark), look(keeper).map(|k| k.state));
+    }
+
+    fn ground_g5_a_keeper_is_killed() {
+        let bench = Bench::new();
+        for round in 0..5 {
+            let running = bench.runner.run(bench.shell(NASTY));
+            let other = bench.runner.run(bench.shell("while [ ! -e go ]; do sleep 0.01; done; exit 3"));
+            let pid = bench.await_file("started");
+            kill(parent(&pid));
+            let exit = wait(running);
+            assert_eq!((exit.how, exit.killed), (How::KeeperLost, None));
+            assert_eq!(marked(&format!(": {};", bench.mark)), [""; 0], "the daemon without environment");
+            std::fs::write(bench.path("go"), "").unwrap();
+            assert_eq!(wait(other).how, How::Code(3), "the other step and its keeper are not touched");
+            assert_eq!(marked(&bench.mark), [""; 0]);
+            std::fs::remove_file(bench.path("started")).unwrap();
+            std::fs::remove_file(bench.path("go")).unwrap();
+            assert_eq!(bench.runner.stats().keepers_lost_total, round + 1);
+        }
+        bench.close();
+    }
+
+    fn ground_g5_a_keeper_is_killed_while_idle_or_stopped() {
+        let bench = Bench::new();
+        assert_eq!(bench.run("echo $PPID > started").how, How::Code(0));
+        kill(bench.await_file("started").parse().unwrap());
+        assert_eq!(bench.run(":").how, How::Code(0), "another is hired");
+        let running = bench.runner.run(bench.shell("echo $PPID > stopped; exec sleep 1000"));
+        let keeper = bench.await_file("stopped").parse().unwrap();
+        kill_process(Pid::from_raw(keeper).unwrap(), Signal::STOP).unwrap();
+        running.kill(Outcome::Cancelled, false);
+        let exit = wait(running);
+        assert_eq!((exit.how, exit.killed), (How::Signal(15), Some(Outcome::Cancelled)), "it is continued");
+        bench.close();
+    }
+
+    fn ground_g5_the_server_and_its_keeper_are_killed() {
+        let directory = tempfile::tempdir().unwrap();
+        let mark = format!("crash-both-{}", std::process::id());
+        let (mut server, keeper, step) = server(directory.path(), &mark);
+        // Stopped first, so that neither can do anything about the death of the other.
+        for pid in [keeper, server.id()] {
+            kill_process(Pid::from_raw(pid as i32).unwrap(), Signal::STOP).unwrap();
+        }
+        kill(keeper);
+        server.kill().unwrap();
+        server.wait().unwrap();
+        assert!(look(step).is_some(), "an orphan");
+        let other = Command::new("sleep").arg("1000").env("STAUNCH_INSTANCE", format!("{mark}-other")).spawn().unwrap();
+        let found = sweep_strays(&mark).unwrap();
+        assert!(found >= 3, "{found}");
+        assert_eq!(marked(&format!("STAUNCH_INSTANCE={mark}\0")), [""; 0]);
+        assert_eq!(sweep_strays(&mark).unwrap(), 0);
+        let mut other = other;
+        assert!(other.try_wait().unwrap().is_none(), "another instance's processes are not ours");
+        other.kill().unwrap();
+        other.wait().unwrap();
+        // The daemon without environment is out of reach by then; it is ours to clear away here.
+        for process in processes().filter(|process| process.name == "sh" || process.name == "sleep") {
+            let line = std::fs::read(format!("/proc/{}/cmdline", process.pid)).unwrap_or_default();
+            let up = std::fs::read(format!("/proc/{}/cmdline", process.parent)).unwrap_or_default();
+            let ours = |line: &[u8]| line.windows(mark.len()).any(|window| window == mark.as_bytes());
+            if ours(&line) || (process.name == "sleep" && ours(&up)) {
+                kill(process.pid);
+            }
+        }
+    }
+
+    fn ground_g5_a_storm_leaves_nothing() {
+        let bench = Bench::with(|config| (config.grace, config.settle) = (Duration::from_millis(20), Duration::from_millis(5)));
+        let scripts = [
+            ":",
+            "echo out; echo err >&2; exit 3",
+            "exec sleep 1000",
+            "trap '' TERM; sleep 1000 & wait; sleep 1000",
+            "setsid sleep 1000 & sleep 0.01",
+            "kill -9 $PPID; sleep 1000",
+            "yes | head -c 200000",
+            "while :; do setsid sleep 1000 & sleep 0.005; done",
+        ];
+        let mut state = RunId::generate().seed() | 1;
+        println!("seed {state}");
+        let mut random = |below: usize| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state % below as u64) as usize
+        };
+        let mut open = Vec::new();
+        for _ in 0..150 {
+            let mut start = bench.shell(scripts[random(scripts.len())]);
+            start.timeout = Some(Duration::from_millis(1 + random(60) as u64));
+            open.push(bench.runner.run(start));
+            match random(4) {
+                0 => drop(open.swap_remove(random(open.len()))),
+                1 => open[random(open.len())].kill(Outcome::Cancelled, random(2) == 0),
+                2 => drop(wait(open.swap_remove(random(open.len())))),
+                _ => {}
+            }
+        }
+        open.into_iter().for_each(|running| drop(wait(running)));
+        wait_for(BOUND, || (bench.runner.stats().steps_active == 0).then_some(())).unwrap();
+        assert_eq!(marked(&bench.mark), [""; 0]);
+        bench.close();
+    }
+}
