@@ -8,12 +8,12 @@ use staunch_engine::{CancelError, Engine};
 use staunch_flow::{Outcome, RunOutcome};
 use staunch_server::wire::{RunDetail, Step};
 use staunch_store::RunId;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use crate::client::{Client, RemoteNews, Wanted, of_page};
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::interrupt::Interrupts;
 use crate::local::{self, LocalNews, refused};
 use crate::news::News;
 use crate::render::{Live, Terminal};
@@ -83,7 +83,9 @@ impl Followed {
                 let place = detail.steps.iter().position(|other| other.id == step.id);
                 let attempt = step.attempts.last().map(|attempt| (attempt.attempt, attempt.epoch));
                 let (Some(place), Some(attempt)) = (place, attempt) else { return Ok(Vec::new()) };
-                local::tail(engine, *run, (place, &step.id), attempt, lines as usize).await.map_err(|error| refused(&error))
+                local::tail(engine, *run, (place, &step.id), attempt, lines as usize)
+                    .await
+                    .map_err(|error| refused(&error))
             }
             Self::Remote(client, run) => {
                 let page = client.log(run, &step.id, &[("tail", lines.to_string())])?;
@@ -123,18 +125,13 @@ struct Pressure {
     interrupts: u32,
     timed_out: bool,
     deadline: Option<Instant>,
-    int: Signal,
-    term: Signal,
+    signals: Interrupts,
 }
 
 impl Pressure {
     fn new(timeout: Option<Duration>) -> Result<Self, Failure> {
-        let listen = |kind| {
-            signal(kind).map_err(|error| Failure::broken(format!("cannot listen for signals: {error}")))
-        };
         let deadline = timeout.filter(|timeout| *timeout < TIMEOUT_MAX).map(|timeout| Instant::now() + timeout);
-        let (int, term) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
-        Ok(Self { interrupts: 0, timed_out: false, deadline, int, term })
+        Ok(Self { interrupts: 0, timed_out: false, deadline, signals: Interrupts::new()? })
     }
 
     /// Waits for the next sign that the run shall stop, and says what to tell people and whether to force it.
@@ -146,8 +143,7 @@ impl Pressure {
             }
         };
         tokio::select! {
-            _ = self.int.recv() => self.interrupts += 1,
-            _ = self.term.recv() => self.interrupts += 1,
+            _ = self.signals.next() => self.interrupts += 1,
             () = deadline => {
                 self.deadline = None;
                 self.timed_out = true;
@@ -213,9 +209,7 @@ pub(crate) async fn follow(
 
 /// Whether a step counts as failed.
 pub(crate) fn is_failed(step: &Step) -> bool {
-    let bad = matches!(
-        step.outcome,
-        Some(Outcome::Failed | Outcome::TimedOut | Outcome::Leaked | Outcome::Interrupted)
-    );
+    let bad =
+        matches!(step.outcome, Some(Outcome::Failed | Outcome::TimedOut | Outcome::Leaked | Outcome::Interrupted));
     bad && !step.forgiven
 }

@@ -8,6 +8,7 @@ mod exit;
 mod failure;
 mod follow;
 mod inputs;
+mod interrupt;
 mod local;
 mod news;
 mod render;

@@ -75,7 +75,7 @@ mod tests {
 
     use super::*;
 
-    fn detail(steps: Value) -> RunDetail {
+    fn detail(steps: &Value) -> RunDetail {
         serde_json::from_value(json!({
             "id": "run_1", "workflow": "build", "revision": "00", "state": "ended", "outcome": "failed", "trigger": "cli",
             "rerun_of": null, "cancel_requested": false, "inputs": {}, "created_at": "2026-11-23T12:00:00.000Z",
@@ -102,7 +102,7 @@ mod tests {
             "id": "b", "name": null, "needs": ["a"], "state": "ended", "outcome": "skipped", "forgiven": false,
             "why": "step \"a\", which it needs, failed", "attempts": [],
         });
-        let report = serde_json::to_value(Report::from(&detail(json!([ran, skipped])))).expect("plain JSON");
+        let report = serde_json::to_value(Report::from(&detail(&json!([ran, skipped])))).expect("plain JSON");
         let expected = json!({
             "run": "run_1", "workflow": "build", "outcome": "failed", "duration_ms": 12,
             "steps": [

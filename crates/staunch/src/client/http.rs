@@ -240,8 +240,8 @@ mod tests {
         for part in ["run_01abc", "01abc", "c9", "C9", "run_01abc9"] {
             assert_eq!(one_of(part, &runs).expect(part), "run_01abc9");
         }
-        assert_eq!(one_of("run_", &runs).unwrap_err().exit, Exit::Usage);
-        assert_eq!(one_of("zz", &runs).unwrap_err().exit, Exit::NotFound);
-        assert_eq!(one_of("", &runs).unwrap_err().exit, Exit::NotFound);
+        assert_eq!(one_of("run_", &runs).expect_err("refused").exit, Exit::Usage);
+        assert_eq!(one_of("zz", &runs).expect_err("refused").exit, Exit::NotFound);
+        assert_eq!(one_of("", &runs).expect_err("refused").exit, Exit::NotFound);
     }
 }

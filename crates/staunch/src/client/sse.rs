@@ -106,8 +106,14 @@ mod tests {
 
     #[test]
     fn events_with_names_ids_and_several_lines() {
-        let text = ": ping\n\nevent: log\nid: 1-2\ndata: a\ndata:b\n\ndata\n\nretry: 10\n\nevent: end\r\ndata: {}\r\n\r\n";
-        let expected = [frame(PING, "", None), frame("log", "a\nb", Some("1-2")), frame("message", "", Some("1-2")), frame("end", "{}", Some("1-2"))];
+        let text =
+            ": ping\n\nevent: log\nid: 1-2\ndata: a\ndata:b\n\ndata\n\nretry: 10\n\nevent: end\r\ndata: {}\r\n\r\n";
+        let expected = [
+            frame(PING, "", None),
+            frame("log", "a\nb", Some("1-2")),
+            frame("message", "", Some("1-2")),
+            frame("end", "{}", Some("1-2")),
+        ];
         assert_eq!(frames(text), expected);
     }
 

@@ -136,10 +136,7 @@ impl Reader {
         let mut frames = Frames::new(BufReader::new(body));
         let mut fed = false;
         loop {
-            let frame = match frames.next() {
-                Ok(Some(frame)) => frame,
-                Ok(None) | Err(_) => return Stop::Broken { fed },
-            };
+            let Ok(Some(frame)) = frames.next() else { return Stop::Broken { fed } };
             fed = true;
             if let Some(id) = &frame.id {
                 self.topics.seen(id);
@@ -224,7 +221,8 @@ fn is_passing(failure: &Failure) -> bool {
 
 /// The news in a page of a step's log.
 pub(crate) fn of_page(step: &str, page: &LogPage) -> Vec<News> {
-    let gap = (page.gap > 0).then(|| News::LeftOut { step: Some(step.to_owned()), what: format!("{} left out", bytes(page.gap)) });
+    let gap = (page.gap > 0)
+        .then(|| News::LeftOut { step: Some(step.to_owned()), what: format!("{} left out", bytes(page.gap)) });
     let output = |record: &LogRecord| News::Output {
         step: step.to_owned(),
         stream: record.stream,

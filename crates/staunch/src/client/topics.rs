@@ -27,8 +27,13 @@ pub(super) struct Topics {
 impl Topics {
     /// The events of a run, and what these steps say.
     pub(super) fn of_run(run: &str, steps: Vec<String>) -> Self {
-        let mut topics =
-            Self { run: run.to_owned(), events: Some("0".to_owned()), unsettled: steps, logs: Vec::new(), late: BTreeSet::new() };
+        let mut topics = Self {
+            run: run.to_owned(),
+            events: Some("0".to_owned()),
+            unsettled: steps,
+            logs: Vec::new(),
+            late: BTreeSet::new(),
+        };
         topics.fill();
         topics
     }

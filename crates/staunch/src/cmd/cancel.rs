@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::invoke::client;
 use crate::cli::{AllFlags, Cancel};
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -9,7 +10,7 @@ use crate::render::Terminal;
 
 /// Asks a run to stop.
 pub(super) fn run(arguments: &Cancel, all: &AllFlags, terminal: &mut Terminal) -> Result<Exit, Failure> {
-    let client = super::client(&arguments.server, all)?;
+    let client = client(&arguments.server, all)?;
     let run = client.resolve(&arguments.run.id)?;
     client.cancel(&run, arguments.force)?;
     if arguments.json.json {

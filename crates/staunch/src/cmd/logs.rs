@@ -5,6 +5,7 @@ use std::io::Read;
 use serde_json::{Value, json};
 use staunch_server::wire::RunDetail;
 
+use super::invoke::client;
 use crate::cli::{AllFlags, Logs};
 use crate::client::{Client, RemoteNews, Wanted, of_page};
 use crate::exit::Exit;
@@ -17,7 +18,7 @@ const RAW_BYTES: usize = 64 << 10;
 
 /// Prints what steps said, and goes on while they say more if asked.
 pub(super) fn run(arguments: &Logs, all: &AllFlags, terminal: &mut Terminal) -> Result<Exit, Failure> {
-    let client = super::client(&arguments.server, all)?;
+    let client = client(&arguments.server, all)?;
     let run = client.resolve(&arguments.run.id)?;
     if let (Some(step), true) = (&arguments.step, arguments.raw) {
         return raw(&client, &run, step, terminal);
@@ -118,6 +119,7 @@ fn print_attempt(
         }
         query = vec![("cursor", page.next)];
     }
+    printer.live.finish_step(terminal, step);
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 use staunch_server::wire::{RerunRequest, Which};
 use staunch_store::RunId;
 
+use super::invoke::{client, runtime};
 use super::watch::{Watching, accepted, watch};
 use crate::cli::{AllFlags, Rerun};
 use crate::exit::Exit;
@@ -12,7 +13,7 @@ use crate::render::Terminal;
 
 /// Runs a run again, as a new run, and follows that.
 pub(super) fn run(arguments: Rerun, all: &AllFlags, terminal: &mut Terminal) -> Result<Exit, Failure> {
-    let client = super::client(&arguments.server, all)?;
+    let client = client(&arguments.server, all)?;
     let earlier = client.resolve(&arguments.run.id)?;
     let request = match (arguments.failed, arguments.from) {
         (true, _) => RerunRequest { which: Some(Which::Failed), from: None },
@@ -24,5 +25,5 @@ pub(super) fn run(arguments: Rerun, all: &AllFlags, terminal: &mut Terminal) -> 
         return accepted(&new, arguments.json, terminal);
     }
     let watching = Watching { wait: arguments.wait, json: arguments.json };
-    super::runtime()?.block_on(watch(&Followed::Remote(client, new.id), watching, terminal))
+    runtime()?.block_on(watch(&Followed::Remote(client, new.id), watching, terminal))
 }

@@ -7,6 +7,7 @@ use staunch_engine::{Limits, Submission, SubmitError, Target};
 use staunch_server::wire::SubmitRequest;
 use staunch_store::RunId;
 
+use super::invoke::{client, runtime};
 use super::validate::{Checked, check, render};
 use super::watch::{Watching, accepted, watch};
 use crate::cli::{AllFlags, Run};
@@ -19,7 +20,7 @@ use crate::local::{Room, absolute, refused};
 use crate::render::Terminal;
 
 /// Runs a workflow and waits for it.
-pub(super) fn run(arguments: Run, all: &AllFlags, terminal: &mut Terminal) -> Result<Exit, Failure> {
+pub(super) fn run(arguments: &Run, all: &AllFlags, terminal: &mut Terminal) -> Result<Exit, Failure> {
     if is_file(&arguments.target) { local(arguments, all, terminal) } else { remote(arguments, all, terminal) }
 }
 
@@ -28,14 +29,15 @@ fn is_file(target: &str) -> bool {
     target.contains('/') || target.ends_with(".yaml") || target.ends_with(".yml")
 }
 
-fn remote(arguments: Run, all: &AllFlags, terminal: &mut Terminal) -> Result<Exit, Failure> {
+fn remote(arguments: &Run, all: &AllFlags, terminal: &mut Terminal) -> Result<Exit, Failure> {
     let name = &arguments.target;
     let near = Path::new(name).is_file().then(|| format!("`{name}` is also a file here: write ./{name} to run that"));
     if arguments.data.is_some() {
-        let failure = Failure::usage("--data is only for a workflow file: where a server keeps its runs is its own affair");
+        let failure =
+            Failure::usage("--data is only for a workflow file: where a server keeps its runs is its own affair");
         return Err(near.into_iter().fold(failure, Failure::hint));
     }
-    let client = super::client(&arguments.server, all)?;
+    let client = client(&arguments.server, all)?;
     let request = SubmitRequest { inputs: inputs::read(&arguments.input, arguments.input_file.as_deref())? };
     let new = client.submit(name, &request, &RunId::generate().to_string()).map_err(|failure| match near {
         Some(near) if matches!(failure.exit, Exit::NotFound | Exit::Unreachable) => failure.hint(near),
@@ -45,14 +47,17 @@ fn remote(arguments: Run, all: &AllFlags, terminal: &mut Terminal) -> Result<Exi
         return accepted(&new, arguments.json, terminal);
     }
     let watching = Watching { wait: arguments.wait, json: arguments.json };
-    super::runtime()?.block_on(watch(&Followed::Remote(client, new.id), watching, terminal))
+    runtime()?.block_on(watch(&Followed::Remote(client, new.id), watching, terminal))
 }
 
-fn local(arguments: Run, all: &AllFlags, terminal: &mut Terminal) -> Result<Exit, Failure> {
+fn local(arguments: &Run, all: &AllFlags, terminal: &mut Terminal) -> Result<Exit, Failure> {
     for (given, flag) in [(arguments.detach, "--detach"), (arguments.server.server.is_some(), "--server")] {
         if given {
-            return Err(Failure::usage(format!("{flag} is only for a workflow of a server, and `{}` is a file", arguments.target))
-                .hint("put the file into the server's workflows directory and run it by its name"));
+            return Err(Failure::usage(format!(
+                "{flag} is only for a workflow of a server, and `{}` is a file",
+                arguments.target
+            ))
+            .hint("put the file into the server's workflows directory and run it by its name"));
         }
     }
     crate::serve::quiet();
@@ -60,8 +65,9 @@ fn local(arguments: Run, all: &AllFlags, terminal: &mut Terminal) -> Result<Exit
     let config = Config::load(&Sources::of_process(all.config.clone()))?;
     let path = Path::new(&arguments.target);
     let checked = check(path, &config.limits)?;
-    report(path, &checked, &arguments, terminal)?;
-    let text = String::from_utf8(checked.bytes).map_err(|_| Failure::new(Exit::InvalidWorkflow, "the file is not UTF-8"))?;
+    report(path, &checked, arguments.wait.quiet, terminal)?;
+    let text =
+        String::from_utf8(checked.bytes).map_err(|_| Failure::new(Exit::InvalidWorkflow, "the file is not UTF-8"))?;
     let submission = Submission {
         target: Target::Text { text: Arc::from(text), stem: checked.stem },
         inputs: inputs::read(&arguments.input, arguments.input_file.as_deref())?,
@@ -69,13 +75,14 @@ fn local(arguments: Run, all: &AllFlags, terminal: &mut Terminal) -> Result<Exit
         key: None,
     };
     let watching = Watching { wait: arguments.wait, json: arguments.json };
-    super::runtime()?.block_on(in_room(config.limits, data.as_deref(), submission, watching, terminal))
+    runtime()?.block_on(in_room(config.limits, data.as_deref(), submission, watching, terminal))
 }
 
 /// Says what there is to say about the file; an error if it cannot be used.
-fn report(path: &Path, checked: &Checked, arguments: &Run, terminal: &mut Terminal) -> Result<(), Failure> {
+fn report(path: &Path, checked: &Checked, quiet: bool, terminal: &mut Terminal) -> Result<(), Failure> {
     let valid = checked.parsed.workflow.is_some();
-    if !checked.parsed.diagnostics.is_empty() && !(valid && arguments.wait.quiet) || !valid {
+    let warned = !checked.parsed.diagnostics.is_empty() && !quiet;
+    if warned || !valid {
         let text = render(path, checked, terminal.talk_paint());
         terminal.say(text);
     }

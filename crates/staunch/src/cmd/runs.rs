@@ -1,16 +1,17 @@
 //! `staunch runs`: lists runs, shows one.
 
+use super::invoke::client;
 use crate::cli::{AllFlags, Outcome, Runs, RunsCommand, RunsList, RunsShow, State};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::render::{Terminal, ago, run_heading, run_rows, step_rows};
 
 /// Lists or shows.
-pub(super) fn run(arguments: Runs, all: &AllFlags, terminal: &mut Terminal) -> Result<Exit, Failure> {
-    match arguments.command {
+pub(super) fn run(arguments: &Runs, all: &AllFlags, terminal: &mut Terminal) -> Result<Exit, Failure> {
+    match &arguments.command {
         None => list(&arguments.list, all, terminal),
-        Some(RunsCommand::List(arguments)) => list(&arguments, all, terminal),
-        Some(RunsCommand::Show(arguments)) => show(&arguments, all, terminal),
+        Some(RunsCommand::List(arguments)) => list(arguments, all, terminal),
+        Some(RunsCommand::Show(arguments)) => show(arguments, all, terminal),
     }
 }
 
@@ -19,7 +20,7 @@ fn list(arguments: &RunsList, all: &AllFlags, terminal: &mut Terminal) -> Result
     query.extend(arguments.workflow.clone().map(|workflow| ("workflow", workflow)));
     query.extend(arguments.state.map(|state| ("state", state.word().to_owned())));
     query.extend(arguments.outcome.map(|outcome| ("outcome", outcome.word().to_owned())));
-    let page = super::client(&arguments.server, all)?.runs(&query)?;
+    let page = client(&arguments.server, all)?.runs(&query)?;
     if arguments.json.json {
         terminal.json(&page)?;
         return Ok(Exit::Ok);
@@ -35,7 +36,7 @@ fn list(arguments: &RunsList, all: &AllFlags, terminal: &mut Terminal) -> Result
 }
 
 fn show(arguments: &RunsShow, all: &AllFlags, terminal: &mut Terminal) -> Result<Exit, Failure> {
-    let client = super::client(&arguments.server, all)?;
+    let client = client(&arguments.server, all)?;
     let detail = client.run(&client.resolve(&arguments.run.id)?)?;
     if arguments.json.json {
         terminal.json(&detail)?;

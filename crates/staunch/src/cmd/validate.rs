@@ -80,8 +80,10 @@ pub(super) fn render(path: &Path, checked: &Checked, paint: Paint) -> String {
     let name = path.display().to_string();
     let text = String::from_utf8_lossy(&checked.bytes);
     let diagnostics = &checked.parsed.diagnostics;
-    let mut rendered: String =
-        diagnostics.iter().map(|diagnostic| diagnostic.render(&name, &text, paint.is_on()).trim_end().to_owned() + "\n\n").collect();
+    let mut rendered: String = diagnostics
+        .iter()
+        .map(|diagnostic| diagnostic.render(&name, &text, paint.is_on()).trim_end().to_owned() + "\n\n")
+        .collect();
     let count = |severity| diagnostics.iter().filter(|diagnostic| diagnostic.severity == severity).count();
     let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
     let verdict = match &checked.parsed.workflow {

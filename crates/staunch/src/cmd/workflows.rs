@@ -1,5 +1,6 @@
 //! `staunch workflows`.
 
+use super::invoke::client;
 use crate::cli::{AllFlags, Workflows};
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -7,7 +8,7 @@ use crate::render::{Ink, Table, Terminal};
 
 /// Lists the workflows of the server, and the files that have errors.
 pub(super) fn run(arguments: &Workflows, all: &AllFlags, terminal: &mut Terminal) -> Result<Exit, Failure> {
-    let list = super::client(&arguments.server, all)?.workflows()?;
+    let list = client(&arguments.server, all)?.workflows()?;
     if arguments.json.json {
         terminal.json(&list)?;
         return Ok(Exit::Ok);

@@ -30,7 +30,7 @@ mod tests {
 
     #[test]
     fn what_is_no_size_is_said() {
-        assert!(parse("64MB").unwrap_err().contains("MiB"));
+        assert!(parse("64MB").expect_err("refused").contains("MiB"));
         assert!(parse("lots").is_err());
         assert!(parse("-1").is_err());
         assert!(parse("99999999999999TiB").is_err());

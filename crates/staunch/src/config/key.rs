@@ -4,6 +4,7 @@
 use staunch_engine::{LimitDoc, Limits};
 
 /// A key outside `[limits]`.
+#[cfg_attr(not(test), expect(dead_code, reason = "the words are the manual's, and a test holds its page to them"))]
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Key {
     /// Its name in the file.
@@ -67,7 +68,8 @@ pub(crate) fn limit_env(name: &str) -> String {
 /// The limits as the manual shows them, in Markdown.
 #[cfg(test)]
 pub(crate) fn limits_table() -> String {
-    let row = |limit: &LimitDoc| format!("| `{}` | {} | {} | {} |\n", limit.name, limit.value, limit.unit, limit.doc.trim());
+    let row =
+        |limit: &LimitDoc| format!("| `{}` | {} | {} | {} |\n", limit.name, limit.value, limit.unit, limit.doc.trim());
     let rows = Limits::default().table().iter().map(row).collect::<String>();
     format!("| key | default | unit | what it bounds |\n|---|---:|---|---|\n{rows}")
 }
@@ -76,5 +78,8 @@ pub(crate) fn limits_table() -> String {
 #[cfg(test)]
 pub(crate) fn keys_table() -> String {
     let row = |key: &Key| format!("| `{}` | `{}` | {} | {} |\n", key.name, key.env, key.default, key.doc);
-    format!("| key | variable | default | what it is |\n|---|---|---|---|\n{}", KEYS.iter().map(row).collect::<String>())
+    format!(
+        "| key | variable | default | what it is |\n|---|---|---|---|\n{}",
+        KEYS.iter().map(row).collect::<String>()
+    )
 }

@@ -23,7 +23,10 @@ pub(super) fn data(env: &BTreeMap<String, OsString>) -> PathBuf {
 /// Where the configuration file may be, the first that exists counts.
 pub(super) fn files(env: &BTreeMap<String, OsString>) -> Vec<PathBuf> {
     let user = directory(env, "XDG_CONFIG_HOME").or_else(|| directory(env, "HOME").map(|home| home.join(".config")));
-    user.map(|base| base.join("staunch/staunch.toml")).into_iter().chain([PathBuf::from("/etc/staunch/staunch.toml")]).collect()
+    user.map(|base| base.join("staunch/staunch.toml"))
+        .into_iter()
+        .chain([PathBuf::from("/etc/staunch/staunch.toml")])
+        .collect()
 }
 
 /// The systemd credential, if there is one.

@@ -108,7 +108,9 @@ fn limits(layers: &Layers) -> Result<(Limits, BTreeMap<String, Origin>), Failure
         let refuse = |why: String| Failure::usage(format!("{origin}: {key}: {why}"));
         let number = match limit.unit {
             "bytes" => bytes::parse(value).map_err(refuse)?,
-            unit => value.replace('_', "").parse().map_err(|_| refuse(format!("`{value}` is not a number of {unit}")))?,
+            unit => {
+                value.replace('_', "").parse().map_err(|_| refuse(format!("`{value}` is not a number of {unit}")))?
+            }
         };
         // One at a time, so that a number that is too large for its limit is refused with its own name and place.
         serde_json::from_value::<Limits>(serde_json::json!({ limit.name: number }))

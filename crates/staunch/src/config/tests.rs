@@ -39,7 +39,7 @@ impl Home {
     }
 
     fn refused(&self) -> Failure {
-        let failure = self.load().err().expect("refused");
+        let failure = self.load().expect_err("refused");
         assert_eq!(failure.exit, Exit::Usage);
         failure
     }
@@ -59,7 +59,8 @@ fn nobody_said_anything() {
 #[test]
 fn each_source_wins_over_those_after_it() {
     let home = Home::new();
-    let file = home.file(".config/staunch/staunch.toml", "# ours\nlisten = \"127.0.0.1:1\"\n\n[limits]\nstreams_max = 1\n");
+    let file =
+        home.file(".config/staunch/staunch.toml", "# ours\nlisten = \"127.0.0.1:1\"\n\n[limits]\nstreams_max = 1\n");
     let listen = |home: &Home| home.load().expect("loaded").listen;
     assert_eq!(listen(&home).origin, Origin::File(file, 2));
 
@@ -138,7 +139,10 @@ fn a_wrong_value_is_refused_with_its_place() {
 #[test]
 fn sizes_may_have_units_and_numbers_may_be_hexadecimal() {
     let home = Home::new();
-    home.file(".config/staunch/staunch.toml", "memory_bytes = \"2GiB\"\n[limits]\nlog_bytes_max = \"1MiB\"\nstreams_max = 0x10\n");
+    home.file(
+        ".config/staunch/staunch.toml",
+        "memory_bytes = \"2GiB\"\n[limits]\nlog_bytes_max = \"1MiB\"\nstreams_max = 0x10\n",
+    );
     let config = home.env("STAUNCH_LIMITS_RETENTION_DAYS", "7").load().expect("loaded");
     assert_eq!(config.memory_bytes.value, Some(2 << 30));
     assert_eq!((config.limits.log_bytes_max, config.limits.streams_max), (1 << 20, 16));
@@ -171,7 +175,11 @@ fn the_manual_says_what_the_program_does() {
         let text = std::fs::read_to_string(&path).expect("the page is there");
         let stands = part(&text, name);
         if std::env::var_os("UPDATE_DOCS").is_some() {
-            std::fs::write(&path, text.replace(&format!(":begin -->\n{stands}<!-- {name}:"), &format!(":begin -->\n{table}<!-- {name}:"))).expect("written");
+            std::fs::write(
+                &path,
+                text.replace(&format!(":begin -->\n{stands}<!-- {name}:"), &format!(":begin -->\n{table}<!-- {name}:")),
+            )
+            .expect("written");
         } else {
             assert_eq!(stands, table, "docs/{page} is out of date: run this test with UPDATE_DOCS=1");
         }

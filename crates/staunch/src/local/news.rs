@@ -190,7 +190,8 @@ pub(crate) async fn tail(
         logs.read(key, epoch, inline.as_ref(), cursor, PAGE_BYTES_MAX)
     };
     let page = engine.tasks().blocking(read).await.unwrap_or(Err(StoreError::Closed))?;
-    let output = |record: Record| News::Output { step: id.to_owned(), stream: record.stream.into(), bytes: record.bytes };
+    let output =
+        |record: Record| News::Output { step: id.to_owned(), stream: record.stream.into(), bytes: record.bytes };
     Ok(page.records.into_iter().map(output).collect())
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use staunch_engine::{Engine, EngineConfig, Limits};
-use staunch_store::{Durability, Logs, Sqlite, StoreError};
+use staunch_store::{Durability, Logs, Sqlite, Store, StoreError};
 use tempfile::TempDir;
 
 use crate::exit::Exit;
@@ -36,7 +36,9 @@ impl Room {
         };
         // What lies in a temporary directory is gone after the run in any case, so no write waits for the disk.
         let durability = if temporary.is_some() { Durability::Off } else { Durability::Full };
+        let limits = limits_here(limits, temporary.is_some());
         let (store, logs) = open_store(&directory, &limits, durability)?;
+        nothing_else_to_run(&*store, &directory).await?;
         let config = EngineConfig {
             limits,
             work_directory: directory.join("work"),
@@ -64,6 +66,28 @@ impl Room {
         }
         if count == staunch_engine::CloseCount::default() { Ok(()) } else { Err(left_over(&count)) }
     }
+}
+
+/// The limits of a room: when it closes its run is over, so there is nothing to wait for. What is thrown away after the run needs
+/// no free disk beyond itself.
+fn limits_here(limits: Limits, temporary: bool) -> Limits {
+    let disk_free_bytes_min = if temporary { 0 } else { limits.disk_free_bytes_min };
+    Limits { drain_seconds: 0, disk_free_bytes_min, ..limits }
+}
+
+/// An engine runs all that its store holds. Runs that a server left unfinished must not go on here, in the caller's directory and
+/// with the caller's environment.
+async fn nothing_else_to_run(store: &dyn Store, directory: &Path) -> Result<(), Failure> {
+    let usage = store.usage().await.map_err(|error| refused(&error))?;
+    let open: u64 = ["queued", "running"].iter().filter_map(|state| usage.runs.get(*state)).sum();
+    if open == 0 {
+        return Ok(());
+    }
+    store.close().await;
+    let message =
+        format!("{} holds {open} unfinished runs, and a local run would carry them on here", directory.display());
+    Err(Failure::broken(message)
+        .hint(format!("let a server finish them: staunch serve --data {}", directory.display())))
 }
 
 /// A failure that names what a closed engine still held.

@@ -51,9 +51,10 @@ fn sequence(text: &str) -> (&str, bool, &str) {
         _ => text.chars().next().map_or(0, char::len_utf8),
     };
     let (sequence, after) = text.split_at(end);
-    let is_color = sequence.strip_prefix("\x1b[").and_then(|rest| rest.strip_suffix('m')).is_some_and(|parameters| {
-        parameters.bytes().all(|byte| byte.is_ascii_digit() || byte == b';' || byte == b':')
-    });
+    let is_color = sequence
+        .strip_prefix("\x1b[")
+        .and_then(|rest| rest.strip_suffix('m'))
+        .is_some_and(|parameters| parameters.bytes().all(|byte| byte.is_ascii_digit() || byte == b';' || byte == b':'));
     (sequence, is_color, after)
 }
 

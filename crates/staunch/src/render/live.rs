@@ -69,6 +69,13 @@ impl Live {
         }
     }
 
+    /// Shows what a step has said without a line end, because nothing follows.
+    pub(crate) fn finish_step(&mut self, terminal: &mut Terminal, step: &str) {
+        if let Some(lines) = self.steps.get_mut(step) {
+            lines.finish(terminal, self.width);
+        }
+    }
+
     /// Says something beside the news.
     pub(crate) fn say(&mut self, terminal: &mut Terminal, text: &str) {
         match &self.progress {
@@ -101,13 +108,7 @@ impl Live {
     }
 }
 
-fn show_news(
-    steps: &mut BTreeMap<String, StepLines>,
-    width: usize,
-    show: Show,
-    terminal: &mut Terminal,
-    news: &News,
-) {
+fn show_news(steps: &mut BTreeMap<String, StepLines>, width: usize, show: Show, terminal: &mut Terminal, news: &News) {
     if show == Show::Nothing {
         return;
     }

@@ -54,7 +54,8 @@ fn remark(step: &Step, result: Option<&Value>) -> String {
     let code = result.and_then(|result| result.get("exit_code")).and_then(Value::as_i64);
     remarks.extend(code.filter(|code| *code != 0).map(|code| format!("exit code {code}")));
     remarks.extend(step.forgiven.then(|| "does not count (continue-on-error)".to_owned()));
-    let left = result.and_then(|result| result.get("left_behind")).and_then(Value::as_array).filter(|left| !left.is_empty());
+    let left =
+        result.and_then(|result| result.get("left_behind")).and_then(Value::as_array).filter(|left| !left.is_empty());
     remarks.extend(left.map(|left| {
         let names: Vec<&str> = left.iter().filter_map(Value::as_str).take(3).collect();
         format!("left behind and killed: {}{}", names.join(", "), if left.len() > 3 { ", ..." } else { "" })

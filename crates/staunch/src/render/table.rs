@@ -47,7 +47,9 @@ impl Table {
     fn widths(&self) -> Vec<usize> {
         let cell = |row: &Vec<(String, Option<Ink>)>, column: usize| row.get(column).map_or(0, |(text, _)| width(text));
         (0..self.head.len())
-            .map(|column| self.rows.iter().map(|row| cell(row, column)).max().unwrap_or(0).max(width(self.head[column])))
+            .map(|column| {
+                self.rows.iter().map(|row| cell(row, column)).max().unwrap_or(0).max(width(self.head[column]))
+            })
             .collect()
     }
 }

@@ -9,13 +9,13 @@ use staunch_server::{Server, bind, is_loopback};
 use staunch_store::Durability;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{demo, grant, notify, trace};
 use crate::cli::{AllFlags, Serve};
 use crate::config::{Config, Origin, Sources};
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::interrupt::Interrupts;
 use crate::local::{LEASE, absolute, keeper, left_over, open_store, temporary};
 use crate::render::{Ink, Terminal};
 
@@ -23,8 +23,8 @@ use crate::render::{Ink, Terminal};
 const RUNTIME_MAX: Duration = Duration::from_secs(5);
 
 /// Serves until a signal says otherwise.
-pub(crate) fn run(arguments: Serve, all: &AllFlags, terminal: &mut Terminal) -> Result<Exit, Failure> {
-    let config = Config::load(&sources(&arguments, all))?;
+pub(crate) fn run(arguments: &Serve, all: &AllFlags, terminal: &mut Terminal) -> Result<Exit, Failure> {
+    let config = Config::load(&sources(arguments, all))?;
     loopback_only(&config)?;
     trace::start(&config.log_level.value)?;
     let granted = grant::grant(&config.memory_bytes, Path::new("/"));
@@ -81,7 +81,8 @@ struct Place {
 impl Place {
     /// As configured; a demo whose data directory nobody named gets a temporary one.
     fn of(config: &Config, demo: bool) -> Result<Self, Failure> {
-        let temporary = (demo && config.data.origin == Origin::Default).then(|| temporary("staunch-demo-")).transpose()?;
+        let temporary =
+            (demo && config.data.origin == Origin::Default).then(|| temporary("staunch-demo-")).transpose()?;
         let data = match &temporary {
             Some(temporary) => temporary.path().to_owned(),
             None => absolute(&config.data.value)?,
@@ -106,7 +107,7 @@ impl Place {
 
 async fn serve(config: &Config, place: &Place, demo: bool, terminal: &mut Terminal) -> Result<Exit, Failure> {
     // Heard from the very beginning: a stop while the store opens must not kill half-way.
-    let mut stop = Stop::new()?;
+    let mut stop = Interrupts::new()?;
     let engine = open(config, place).await?;
     let listen = config.listen.value;
     let server = match bind(engine.clone(), listen).await {
@@ -124,13 +125,13 @@ async fn serve(config: &Config, place: &Place, demo: bool, terminal: &mut Termin
     };
     welcome(&server, place, demo, terminal);
     notify::notify("READY=1");
-    let signal = stop.asked().await;
+    let signal = stop.next().await;
     notify::notify("STOPPING=1");
     terminal.line(format_args!("{signal}: closing; once more stops at once"));
     terminal.flush();
     tokio::select! {
         count = close(&server, &engine) => Ok(counted(&count, terminal)),
-        signal = stop.asked() => {
+        signal = stop.next() => {
             Err(Failure::new(Exit::Interrupted, format!("{signal} once more: stopped without closing; the store recovers at the next start")))
         }
     }
@@ -179,7 +180,11 @@ fn welcome(server: &Server, place: &Place, demo: bool, terminal: &mut Terminal) 
     let url = format!("http://{address}");
     let paint = terminal.out_paint();
     terminal.line(format_args!("workflows: {}", place.workflows.display()));
-    terminal.line(format_args!("data:      {}{}", place.data.display(), if place.temporary.is_some() { " (removed at the end)" } else { "" }));
+    terminal.line(format_args!(
+        "data:      {}{}",
+        place.data.display(),
+        if place.temporary.is_some() { " (removed at the end)" } else { "" }
+    ));
     terminal.line(format_args!("listening on {}", paint.ink(Ink::Good, &url)));
     if demo {
         // The usual address needs no flag.
@@ -198,24 +203,4 @@ fn welcome(server: &Server, place: &Place, demo: bool, terminal: &mut Terminal) 
         terminal.line("Ctrl-C stops the server.");
     }
     terminal.flush();
-}
-
-/// The signals that ask a server to stop.
-struct Stop {
-    int: Signal,
-    term: Signal,
-}
-
-impl Stop {
-    fn new() -> Result<Self, Failure> {
-        let listen = |kind| signal(kind).map_err(|error| Failure::broken(format!("cannot listen for signals: {error}")));
-        Ok(Self { int: listen(SignalKind::interrupt())?, term: listen(SignalKind::terminate())? })
-    }
-
-    async fn asked(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.int.recv() => "SIGINT",
-            _ = self.term.recv() => "SIGTERM",
-        }
-    }
 }

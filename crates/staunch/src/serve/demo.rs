@@ -18,9 +18,15 @@ pub(super) fn write(directory: &Path) -> Result<(), Failure> {
     std::fs::create_dir_all(directory).map_err(|error| Failure::file("make", directory, &error))?;
     for (name, text) in FILES {
         let path = directory.join(name);
-        let written = OpenOptions::new().write(true).create_new(true).open(&path).and_then(|mut file| file.write_all(text.as_bytes()));
+        let written = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .open(&path)
+            .and_then(|mut file| file.write_all(text.as_bytes()));
         match written {
-            Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(Failure::file("write", &path, &error)),
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+                return Err(Failure::file("write", &path, &error));
+            }
             _ => {}
         }
     }

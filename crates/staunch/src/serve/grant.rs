@@ -152,7 +152,7 @@ mod tests {
         let checked = |bytes| check(&limits, Some(&Grant { bytes, by: "a test".to_owned() }));
         assert!(checked(sum + 1).is_ok());
         assert!(checked(sum).is_ok());
-        let refused = checked(sum - 1).unwrap_err();
+        let refused = checked(sum - 1).expect_err("refused");
         assert_eq!(refused.exit, Exit::Refused);
         // A line a holder, so that the reader sees what to lower.
         assert_eq!(refused.message.lines().count(), limits.memory().len() + 2);

@@ -16,7 +16,9 @@ fn send(socket: &[u8], state: &str) -> io::Result<()> {
     // A leading @ stands for the zero byte of an abstract name (unix(7)).
     let address = match socket.strip_prefix(b"@") {
         Some(name) => SocketAddr::from_abstract_name(name)?,
-        None => SocketAddr::from_pathname(std::path::Path::new(std::str::from_utf8(socket).map_err(io::Error::other)?))?,
+        None => {
+            SocketAddr::from_pathname(std::path::Path::new(std::str::from_utf8(socket).map_err(io::Error::other)?))?
+        }
     };
     UnixDatagram::unbound()?.send_to_addr(state.as_bytes(), &address).map(drop)
 }

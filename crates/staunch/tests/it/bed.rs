@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -114,7 +114,7 @@ impl Bed {
 impl Running {
     pub(crate) fn start(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let (to_lines, lines) = channel();
+        let (to_lines, lines) = sync_channel(1024);
         let mut out = BufReader::new(child.stdout.take().unwrap());
         thread::spawn(move || {
             let mut line = Vec::new();
@@ -126,7 +126,7 @@ impl Running {
                 }
             }
         });
-        let (to_err, err) = channel();
+        let (to_err, err) = sync_channel(1);
         let mut stderr = child.stderr.take().unwrap();
         thread::spawn(move || {
             let mut bytes = Vec::new();
@@ -173,7 +173,7 @@ impl Running {
     fn wait(&mut self, deadline: Instant) -> ExitStatus {
         let mut child = self.child.take().unwrap();
         let pid = Pid::from_child(&child);
-        let (done, ended) = channel();
+        let (done, ended) = sync_channel(1);
         thread::spawn(move || done.send(child.wait()));
         ended.recv_timeout(deadline.saturating_duration_since(Instant::now())).map_or_else(
             |_| {
@@ -250,7 +250,10 @@ impl Done {
 /// Whether a process is there (and not only a zombie).
 pub(crate) fn is_alive(pid: &str) -> bool {
     let stat = fs::read_to_string(Path::new("/proc").join(pid.trim()).join("stat")).unwrap_or_default();
-    stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().next()).is_some_and(|state| state != "Z" && state != "X")
+    stat.rsplit(')')
+        .next()
+        .and_then(|rest| rest.split_whitespace().next())
+        .is_some_and(|state| state != "Z" && state != "X")
 }
 
 /// Waits until something is so.

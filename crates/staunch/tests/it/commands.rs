@@ -7,7 +7,8 @@ fn help_and_version_are_results() {
     let bed = Bed::new();
     let help = bed.run(&["--help"]).exits(0);
     assert!(help.out.contains("serve --demo") && help.out.contains("130 interrupted"), "{}", help.out);
-    for command in ["serve", "run", "validate", "runs", "logs", "cancel", "rerun", "workflows", "config", "completions"] {
+    for command in ["serve", "run", "validate", "runs", "logs", "cancel", "rerun", "workflows", "config", "completions"]
+    {
         assert!(help.out.contains(&format!("\n  {command}")), "{command}");
         assert!(bed.run(&[command, "--help"]).exits(0).err.is_empty());
     }
@@ -97,7 +98,7 @@ fn completions_for_every_shell() {
     let bed = Bed::new();
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = bed.run(&["completions", shell]).exits(0).out;
-        assert!(script.contains("rerun") && script.contains("--from"), "{shell}");
+        assert!(script.contains("rerun") && script.contains("input-file"), "{shell}");
         assert!(!script.contains("__keep"), "{shell}");
     }
 }

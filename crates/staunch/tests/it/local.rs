@@ -37,12 +37,24 @@ fn ground_g5_one_json_object_with_stdout_and_stderr_of_every_step() {
     let steps = report["steps"].as_array().unwrap();
     for step in steps {
         let expected = [
-            "id", "outcome", "attempts", "exit_code", "stdout", "stderr", "stdout_truncated", "stderr_truncated", "outputs",
-            "duration_ms", "max_rss_bytes", "left_behind",
+            "id",
+            "outcome",
+            "attempts",
+            "exit_code",
+            "stdout",
+            "stderr",
+            "stdout_truncated",
+            "stderr_truncated",
+            "outputs",
+            "duration_ms",
+            "max_rss_bytes",
+            "left_behind",
         ];
         assert_eq!(keys(step), expected);
     }
-    let said = |step: &Value| json!([step["id"], step["outcome"], step["attempts"], step["exit_code"], step["stdout"], step["stderr"]]);
+    let said = |step: &Value| {
+        json!([step["id"], step["outcome"], step["attempts"], step["exit_code"], step["stdout"], step["stderr"]])
+    };
     assert_eq!(
         steps.iter().map(said).collect::<Vec<_>>(),
         [
@@ -64,7 +76,14 @@ fn lines_go_to_standard_output_whole_and_talk_to_standard_error() {
     let done = bed.run(&["run", "mixed.yaml"]).exits(1);
     let expected = "good   | hello world\ngood   | careful\nbad    | no line end\nalways | bad was failed\n";
     assert_eq!(done.out, expected);
-    for part in ["bad     failed", "exit code 3", "last lines of bad:", "  no line end", "\"bad\", which it needs, failed", "mixed run_"] {
+    for part in [
+        "bad     failed",
+        "exit code 3",
+        "last lines of bad:",
+        "  no line end",
+        "\"bad\", which it needs, failed",
+        "mixed run_",
+    ] {
         assert!(done.err.contains(part), "{part}: {}", done.err);
     }
     assert!(!done.err.contains('\x1b') && !done.out.contains('\x1b'), "nobody asked for colors");
@@ -76,7 +95,9 @@ fn lines_go_to_standard_output_whole_and_talk_to_standard_error() {
 fn steps_side_by_side_never_share_a_line() {
     let bed = Bed::new();
     // Each step writes its lines in two halves, so that only a whole line can look like one.
-    let step = |name: char| format!("      - id: {name}\n        run: for i in $(seq 40); do printf '{name}-'; printf \"$i\\n\"; done\n");
+    let step = |name: char| {
+        format!("      - id: {name}\n        run: for i in $(seq 40); do printf '{name}-'; printf \"$i\\n\"; done\n")
+    };
     let text = format!("steps:\n  - parallel:\n{}", ['a', 'b', 'c', 'd'].map(step).concat());
     bed.file("side.yaml", &text);
     let out = bed.run(&["run", "side.yaml"]).exits(0).out;
@@ -97,7 +118,9 @@ fn exit_codes_of_a_run() {
     bed.file("slow.yaml", "timeout: 300ms\nsteps: [{run: sleep 60}]");
     bed.file("step-slow.yaml", "steps: [{run: sleep 60, timeout: 300ms}]");
     bed.file("invalid.yaml", "steps: [{needs: [x]}]");
-    for (file, code) in [("ok", 0), ("fails", 1), ("forgiven", 0), ("slow", 7), ("step-slow", 1), ("invalid", 3), ("none", 4)] {
+    for (file, code) in
+        [("ok", 0), ("fails", 1), ("forgiven", 0), ("slow", 7), ("step-slow", 1), ("invalid", 3), ("none", 4)]
+    {
         bed.run(&["run", &format!("{file}.yaml")]).exits(code);
     }
     let done = bed.run(&["run", "slow.yaml", "--json"]).exits(7);
@@ -156,7 +179,11 @@ fn a_reader_that_leaves_does_not_stop_the_run() {
     bed.file("long.yaml", "steps: [{id: a, run: seq 100000}, {id: b, run: touch done}]");
     let mut command = std::process::Command::new("sh");
     let line = format!("{} run long.yaml | head -n 1", env!("CARGO_BIN_EXE_staunch"));
-    command.args(["-c", &line]).current_dir(bed.path("here")).env("TMPDIR", bed.path("tmp")).env("HOME", bed.path("home"));
+    command
+        .args(["-c", &line])
+        .current_dir(bed.path("here"))
+        .env("TMPDIR", bed.path("tmp"))
+        .env("HOME", bed.path("home"));
     let done = Running::start(command).end().exits(0);
     assert_eq!(done.out, "a | 1\n");
     assert!(done.err.contains("succeeded") && !done.err.contains("panicked"), "{}", done.err);
@@ -166,7 +193,10 @@ fn a_reader_that_leaves_does_not_stop_the_run() {
 #[test]
 fn what_a_step_writes_cannot_move_the_cursor() {
     let bed = Bed::new();
-    bed.file("rude.yaml", r#"steps: [{id: a, run: 'printf "\033[2J\033]0;title\007clean\033[31mred\r\n10%%\r100%%\n\377\n"'}]"#);
+    bed.file(
+        "rude.yaml",
+        r#"steps: [{id: a, run: 'printf "\033[2J\033]0;title\007clean\033[31mred\r\n10%%\r100%%\n\377\n"'}]"#,
+    );
     assert_eq!(bed.run(&["run", "rude.yaml"]).exits(0).out, "a | cleanred\na | 100%\na | \u{fffd}\n");
 }
 
@@ -196,10 +226,28 @@ fn with_data_the_run_stays_and_a_server_shows_it() {
     let run = bed.run(&["run", "ok.yaml", "--json", "--data", data.to_str().unwrap()]).exits(0).json();
     let server = bed.serve(&[]);
     let detail = server.run(&bed, &["runs", "show", "@last", "--json"]).exits(0).json();
-    assert_eq!((&detail["id"], &detail["outcome"], &detail["trigger"]), (&run["run"], &json!("succeeded"), &json!("cli")));
+    assert_eq!(
+        (&detail["id"], &detail["outcome"], &detail["trigger"]),
+        (&run["run"], &json!("succeeded"), &json!("cli"))
+    );
     assert_eq!(server.run(&bed, &["logs", "@last"]).exits(0).out, "a | kept here\n");
     // The server holds the directory now.
     let refused = bed.run(&["run", "ok.yaml", "--data", data.to_str().unwrap()]).exits(1);
     assert!(!refused.err.is_empty());
     server.stop();
+}
+
+#[test]
+fn what_a_server_left_unfinished_is_not_carried_on_here() {
+    let bed = Bed::new();
+    bed.workflow("wait.yaml", "steps: [{id: a, run: 'echo here; sleep 60'}]");
+    bed.file("ok.yaml", "steps: [{run: 'true'}]");
+    let mut server = bed.serve(&[]);
+    let mut run = server.start(&bed, &["run", "wait"]);
+    run.line(|line| line == "a | here");
+    server.process().signal(rustix::process::Signal::KILL);
+    assert_eq!(server.end().code, None);
+    let data = bed.path("data");
+    let done = bed.run(&["run", "ok.yaml", "--data", data.to_str().unwrap()]).exits(1);
+    assert!(done.err.contains("holds 1 unfinished runs") && done.err.contains("staunch serve --data"), "{}", done.err);
 }

@@ -53,8 +53,8 @@ fn refusals_have_their_exit_codes() {
     let bed = Bed::new();
     bed.workflow("job.yaml", JOB);
     let server = bed.serve(&[]);
-    let unknown = server.run(&bed, &["run", "jbo"]).exits(4);
-    assert!(unknown.err.contains("job"), "the nearest name: {}", unknown.err);
+    let unknown = server.run(&bed, &["run", "jobs"]).exits(4);
+    assert!(unknown.err.contains("did you mean \"job\"?"), "the nearest name: {}", unknown.err);
     let input = server.run(&bed, &["run", "job", "-i", "wh=x"]).exits(2);
     assert!(input.err.contains("wh") && input.err.contains("who"), "{}", input.err);
     server.run(&bed, &["runs", "show", "@last"]).exits(4);
@@ -87,7 +87,10 @@ fn a_full_queue_exits_with_8() {
 #[test]
 fn detach_list_show_cancel_and_the_exit_code_of_who_waits() {
     let bed = Bed::new();
-    bed.workflow("wait.yaml", "steps: [{id: a, run: 'echo here; sleep 60'}, {id: tidy, if: '${{ always() }}', run: echo tidied}]");
+    bed.workflow(
+        "wait.yaml",
+        "steps: [{id: a, run: 'echo here; sleep 60'}, {id: tidy, if: '${{ always() }}', run: echo tidied}]",
+    );
     bed.workflow("ok.yaml", "steps: [{run: 'true'}]");
     let server = bed.serve(&[]);
     let mut waiting = server.start(&bed, &["run", "wait"]);
@@ -102,7 +105,9 @@ fn detach_list_show_cancel_and_the_exit_code_of_who_waits() {
     let detached = server.run(&bed, &["run", "ok", "--detach", "--json"]).exits(0).json();
     assert_eq!(detached["replayed"], false);
     server.run(&bed, &["logs", detached["id"].as_str().unwrap(), "-f"]).exits(0);
-    let list = |arguments: &[&str]| server.run(&bed, &[&["runs", "--json"], arguments].concat()).exits(0).json()["items"].as_array().unwrap().len();
+    let list = |arguments: &[&str]| {
+        server.run(&bed, &[&["runs", "--json"], arguments].concat()).exits(0).json()["items"].as_array().unwrap().len()
+    };
     assert_eq!((list(&[]), list(&["-w", "ok"]), list(&["--outcome", "cancelled"])), (2, 1, 1));
     assert_eq!((list(&["-n", "1"]), list(&["--state", "queued"])), (1, 0));
     let table = server.run(&bed, &["runs"]).exits(0).out;
@@ -132,11 +137,15 @@ fn reruns_of_all_of_the_failed_and_from_a_step() {
 #[test]
 fn a_stream_that_is_cut_again_and_again_loses_and_repeats_nothing() {
     let bed = Bed::new();
-    bed.workflow("talk.yaml", "steps: [{id: a, run: 'for i in $(seq 30); do echo line $i; sleep 0.02; done'}, {id: b, run: echo over}]");
+    bed.workflow(
+        "talk.yaml",
+        "steps: [{id: a, run: 'for i in $(seq 30); do echo line $i; sleep 0.02; done'}, {id: b, run: echo over}]",
+    );
     let server = bed.serve(&[]);
     let cutter = Cutter::before(&server.url, 2_500);
     let done = bed.run(&["run", "talk", "--server", &cutter.url]).exits(0);
-    let expected: String = (1..=30).map(|number| format!("a | line {number}\n")).chain(["b | over\n".to_owned()]).collect();
+    let expected: String =
+        (1..=30).map(|number| format!("a | line {number}\n")).chain(["b | over\n".to_owned()]).collect();
     assert_eq!(done.out, expected);
     assert!(cutter.cuts() > 0, "the test cut nothing");
     server.stop();
@@ -146,7 +155,8 @@ fn a_stream_that_is_cut_again_and_again_loses_and_repeats_nothing() {
 fn more_steps_than_one_stream_has_topics_for() {
     let bed = Bed::new();
     let steps: String = (0..40).map(|n| format!("  - {{id: s{n:02}, run: 'echo begin; echo end of {n}'}}\n")).collect();
-    let wide: String = (0..40).map(|n| format!("  - {{id: w{n:02}, needs: [], run: 'echo begin; echo end of {n}'}}\n")).collect();
+    let wide: String =
+        (0..40).map(|n| format!("  - {{id: w{n:02}, needs: [], run: 'echo begin; echo end of {n}'}}\n")).collect();
     bed.workflow("chain.yaml", &format!("steps:\n{steps}"));
     bed.workflow("wide.yaml", &format!("steps:\n{wide}"));
     let server = bed.serve(&[]);
@@ -173,6 +183,9 @@ fn workflows_and_files_that_are_broken() {
     assert!(done.out.lines().any(|line| line.starts_with("job ") && line.ends_with("does it")), "{}", done.out);
     assert!(done.err.contains("bad.yaml has errors"), "{}", done.err);
     let json = server.run(&bed, &["workflows", "--json"]).exits(0).json();
-    assert_eq!((json["items"][0]["name"].as_str(), json["broken"][0]["file"].as_str()), (Some("job"), Some("bad.yaml")));
+    assert_eq!(
+        (json["items"][0]["name"].as_str(), json["broken"][0]["file"].as_str()),
+        (Some("job"), Some("bad.yaml"))
+    );
     server.stop();
 }

@@ -21,7 +21,11 @@ fn limits_beyond_the_grant_are_refused_a_line_a_holder() {
     let mut command = bed.command(&["serve", "--listen", "127.0.0.1:0"]);
     command.env("STAUNCH_MEMORY_BYTES", "1MiB");
     let done = Running::start(command).end().exits(8);
-    assert!(done.err.contains("request bodies") && done.err.contains("1.0 MiB (memory_bytes, $STAUNCH_MEMORY_BYTES)"), "{}", done.err);
+    assert!(
+        done.err.contains("request bodies") && done.err.contains("1.0 MiB (memory_bytes, $STAUNCH_MEMORY_BYTES)"),
+        "{}",
+        done.err
+    );
 }
 
 #[test]
@@ -63,7 +67,8 @@ fn the_demo_says_what_to_do_next_and_all_of_it_works() {
     assert_eq!(fetch["attempts"], 3);
     assert_eq!(fan_out["steps"].as_array().unwrap().last().unwrap()["stdout"], "60000 words in all\n");
     let deploy = run(&["run", "deploy", "--json"]).exits(1).json();
-    let outcomes: Vec<_> = deploy["steps"].as_array().unwrap().iter().map(|step| step["outcome"].as_str().unwrap()).collect();
+    let outcomes: Vec<_> =
+        deploy["steps"].as_array().unwrap().iter().map(|step| step["outcome"].as_str().unwrap()).collect();
     assert_eq!(outcomes, ["succeeded", "succeeded", "failed", "skipped", "succeeded", "succeeded"]);
     demo.signal(Signal::INT);
     let done = demo.end().exits(0);
@@ -76,7 +81,10 @@ fn a_stop_while_steps_run_kills_them_and_the_next_life_runs_them_again() {
     let bed = Bed::new();
     // The first life's step waits for ever, the second's ends at once.
     let go = bed.path("go");
-    bed.workflow("job.yaml", &format!("steps: [{{id: a, run: 'echo $$; if [ -e {0} ]; then exit 0; fi; sleep 60'}}]", go.display()));
+    bed.workflow(
+        "job.yaml",
+        &format!("steps: [{{id: a, run: 'echo $$; if [ -e {0} ]; then exit 0; fi; sleep 60'}}]", go.display()),
+    );
     let mut command = bed.command(&["serve", "--listen", "127.0.0.1:0", "--data", bed.path("data").to_str().unwrap()]);
     command.args(["--workflows", bed.path("workflows").to_str().unwrap()]).env("STAUNCH_LIMITS_DRAIN_SECONDS", "0");
     let mut server = Running::start(command);

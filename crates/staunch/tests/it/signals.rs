@@ -1,8 +1,10 @@
 //! Ctrl-C and SIGTERM while a run goes on.
 
-use rustix::process::Signal;
+use std::os::unix::process::CommandExt;
 
-use crate::bed::{Bed, is_alive};
+use rustix::process::{Signal, kill_process_group};
+
+use crate::bed::{Bed, Running, is_alive};
 
 const SLOW: &str = "\
 steps:
@@ -33,6 +35,41 @@ fn the_first_interrupt_cancels_and_cleans_up() {
         assert!(!is_alive(shell.trim_start_matches("work | ")), "the step is gone");
         assert!(bed.temporary().is_empty(), "{:?}", bed.temporary());
     }
+}
+
+#[test]
+fn a_terminal_interrupts_the_whole_process_group_and_still_the_clean_up_runs() {
+    let bed = Bed::new();
+    bed.file("slow.yaml", SLOW);
+    let mut command = bed.command(&["run", "slow.yaml"]);
+    command.process_group(0);
+    let mut run = Running::start(command);
+    run.line(|line| line.starts_with("work | "));
+    kill_process_group(run.pid(), Signal::INT).unwrap();
+    let done = run.end().exits(130);
+    assert!(done.out.ends_with("tidy | tidying\n"), "{done:?}");
+    assert!(bed.path("here/tidied").exists());
+}
+
+#[test]
+fn a_hangup_cancels_unless_it_is_ignored() {
+    let bed = Bed::new();
+    bed.file("slow.yaml", SLOW);
+    let mut run = bed.start(&["run", "slow.yaml"]);
+    run.line(|line| line.starts_with("work | "));
+    run.signal(Signal::HUP);
+    run.end().exits(130);
+    assert!(bed.path("here/tidied").exists() && bed.temporary().is_empty());
+
+    bed.file("short.yaml", "steps: [{run: 'echo begun; while [ ! -e go ]; do sleep 0.05; done'}]");
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", &format!("trap '' HUP; exec {} run short.yaml", env!("CARGO_BIN_EXE_staunch"))]);
+    command.current_dir(bed.path("here")).env("HOME", bed.path("home")).env("TMPDIR", bed.path("tmp"));
+    let mut run = Running::start(command);
+    run.line(|line| line.ends_with("begun"));
+    run.signal(Signal::HUP);
+    bed.file("go", "");
+    run.end().exits(0);
 }
 
 #[test]

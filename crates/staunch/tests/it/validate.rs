@@ -56,10 +56,16 @@ fn json_has_every_file_and_every_diagnostic() {
     let done = bed.run(&["validate", "--json", "good.yaml", "bad.yaml", "none.yaml"]).exits(4);
     let json = done.json();
     assert_eq!(json["valid"], false);
-    assert_eq!(json["files"][0], json!({ "file": "good.yaml", "valid": true, "workflow": "good", "error": null, "diagnostics": [] }));
+    assert_eq!(
+        json["files"][0],
+        json!({ "file": "good.yaml", "valid": true, "workflow": "good", "error": null, "diagnostics": [] })
+    );
     assert_eq!(json["files"][1]["valid"], false);
     let said = &json["files"][1]["diagnostics"][0];
-    assert_eq!((&said["code"], &said["severity"], &said["span"]["line"]), (&json!("unknown_key"), &json!("error"), &json!(2)));
+    assert_eq!(
+        (&said["code"], &said["severity"], &said["span"]["line"]),
+        (&json!("unknown_key"), &json!("error"), &json!(2))
+    );
     assert!(json["files"][2]["error"].as_str().unwrap().contains("none.yaml"));
 }
 
