@@ -1,2 +1,46 @@
-//! Face to come.
-fn main() {}
+//! Project tasks: `cargo xtask test | tidy | ci | bench`.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line talks on its streams")]
+
+mod bench;
+mod ci;
+mod process;
+mod test;
+mod tidy;
+mod tools;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+usage: cargo xtask TASK
+
+  test [--long]      run all tests, installing what they need; --long adds fuzzing and the long variants
+  tidy               check walls, lengths, words and habits that no compiler checks
+  ci                 format, lints, tidy, tests, documentation: what must pass before a merge
+  bench NAME         measure by whole processes; the last line is one JSON object
+                     runs | dag | latency | idle
+                     --quick: a smaller round · --history N: runs of history for idle
+                     --binary FILE: measure this one instead of building
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let done = match words.as_slice() {
+        ["test"] => test::run(false),
+        ["test", "--long"] => test::run(true),
+        ["tidy"] => tidy::run(),
+        ["ci"] => ci::run(),
+        ["bench", rest @ ..] if !rest.is_empty() => bench::run(rest),
+        _ => {
+            eprint!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

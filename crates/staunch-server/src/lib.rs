@@ -1,1 +1,27 @@
-//! Face to come.
+//! The HTTP face of Staunch: the API under `/api/v1`, live events, health and metrics.
+//!
+//! [`bind`] serves an engine until the engine's tasks are told to stop. What a request may take (bytes, time, places) is bounded
+//! before it is read; a handler parses, gives the engine one command, and renders the answer.
+
+mod api;
+mod app;
+mod ask;
+mod body;
+mod bounds;
+mod cursor;
+mod gate;
+mod host;
+mod problem;
+mod process;
+mod reading;
+mod router;
+mod serve;
+mod sse;
+mod stall;
+mod steps;
+mod tally;
+mod text;
+pub mod wire;
+
+pub use router::{openapi, router};
+pub use serve::{Server, ServerConfig, bind, bind_with, is_loopback};

@@ -6,6 +6,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A named limit in bytes with a live count against it. A child's charges count against its parent too.
 ///
+/// The limit is never passed, whoever reserves at the same time: a reservation adds to the count only where the sum stays
+/// within the limit, first here, then at the parent, and takes it back here if the parent refuses. In that moment another
+/// reservation may be refused that would have fitted a moment later; the error is always on this side.
+///
+/// A budget outlives its charges, since each of them keeps it alive, and its children keep it alive too.
+///
 /// ```
 /// use staunch_bounded::Budget;
 /// let process = Budget::root("process", 1_000);
@@ -45,6 +51,16 @@ pub struct OverBudget {
     pub used: u64,
     /// What was asked for, in bytes.
     pub asked: u64,
+    /// How far above the budget that was asked the refusing one stands: 0 is itself, 1 its parent. So a run's own limit
+    /// (asking again does not help) is told from pressure in the whole process (it may be better later).
+    pub above: u32,
+}
+
+impl OverBudget {
+    /// Whether it could ever be granted: the request is not larger than the whole limit.
+    pub fn could_fit(&self) -> bool {
+        self.asked <= self.limit
+    }
 }
 
 impl fmt::Display for OverBudget {
@@ -100,14 +116,14 @@ impl Budget {
             Ok(used) => used,
             Err(used) => {
                 self.refused.fetch_add(1, Ordering::Relaxed);
-                return Err(OverBudget { budget: self.name, limit, used, asked: bytes });
+                return Err(OverBudget { budget: self.name, limit, used, asked: bytes, above: 0 });
             }
         };
         if let Some(parent) = &self.parent
             && let Err(refusal) = parent.take(bytes)
         {
             self.used.fetch_sub(bytes, Ordering::Relaxed);
-            return Err(refusal);
+            return Err(OverBudget { above: refusal.above + 1, ..refusal });
         }
         self.peak.fetch_max(used + bytes, Ordering::Relaxed);
         Ok(())
@@ -140,6 +156,22 @@ impl Budget {
         self.limit.load(Ordering::Relaxed)
     }
 
+    /// Sets another limit, in bytes. What is held stays held; below that nothing more is granted until enough is paid back.
+    pub fn set_limit(&self, limit: u64) {
+        self.limit.store(limit, Ordering::Relaxed);
+    }
+
+    /// Bytes that can be reserved now, here and in all above.
+    pub fn available(&self) -> u64 {
+        let own = self.limit().saturating_sub(self.used());
+        self.parent.as_ref().map_or(own, |parent| own.min(parent.available()))
+    }
+
+    /// The budget it counts against as well.
+    pub fn parent(&self) -> Option<&Arc<Self>> {
+        self.parent.as_ref()
+    }
+
     /// How often it refused for itself (a parent's refusal counts at the parent).
     pub fn refused(&self) -> u64 {
         self.refused.load(Ordering::Relaxed)
@@ -147,7 +179,8 @@ impl Budget {
 }
 
 impl Drop for Budget {
-    /// A budget that closes with a rest was paid back too little or too much: a bug in whoever held it.
+    /// A budget that closes with a rest was paid back too little or too much: a bug in this file, as each charge keeps its
+    /// budget alive.
     fn drop(&mut self) {
         debug_assert!(
             *self.used.get_mut() == 0 || std::thread::panicking(),
@@ -159,9 +192,19 @@ impl Drop for Budget {
 }
 
 impl Charge {
+    /// A charge of 0 bytes, to grow: it cannot be refused.
+    pub fn nothing(budget: &Arc<Budget>) -> Self {
+        Self { budget: Arc::clone(budget), bytes: 0 }
+    }
+
     /// Bytes held.
     pub fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    /// The budget it is held on.
+    pub fn budget(&self) -> &Arc<Budget> {
+        &self.budget
     }
 
     /// Holds `more` bytes besides.
@@ -207,3 +250,6 @@ impl Drop for Charge {
         self.budget.give_back(self.bytes);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -27,6 +27,9 @@ use crate::mutate::{Rng, mutated};
 /// How long a file may keep the parser before it counts as stuck. The answer itself is held to a shorter time.
 const STUCK: Duration = Duration::from_secs(60);
 
+/// The most memory the process may have needed. The worst known file needs a tenth of it.
+const PEAK_KIB_MAX: u64 = 300 * 1024;
+
 struct Options {
     seconds: u64,
     corpus: PathBuf,
@@ -103,11 +106,7 @@ fn supervise(options: Options, seeds: Vec<Vec<u8>>) -> ExitCode {
         match inbox.recv_timeout(STUCK) {
             Ok(Report::Trying(bytes)) => trying = bytes,
             Ok(Report::Broken(bytes)) => return save(&out, &bytes, "a promise is broken"),
-            Ok(Report::Over(files, answers)) => {
-                println!("{files} files, no promise broken");
-                answers.iter().for_each(|(code, count)| println!("{count:>10} {code}"));
-                return ExitCode::SUCCESS;
-            }
+            Ok(Report::Over(files, answers)) => return over(files, &answers),
             Err(RecvTimeoutError::Timeout) => return save(&out, &trying, "the parser is stuck"),
             Err(RecvTimeoutError::Disconnected) => return save(&out, &trying, "the fuzzer ended early"),
         }
@@ -122,25 +121,48 @@ fn fuzz(options: &Options, seeds: &[Vec<u8>], reports: &SyncSender<Report>) {
     let mut files = 0;
     while Instant::now() < end {
         let bytes = if options.file.is_some() { seeds.concat() } else { mutated(&mut rng, &pool) };
-        // The supervisor is gone only if the process is about to end.
-        let _ = reports.send(Report::Trying(bytes.clone()));
+        // A report is refused only if the supervisor is gone, and then the process is about to end.
+        drop(reports.send(Report::Trying(bytes.clone())));
         let Ok(parsed) = catch_unwind(|| answer(&bytes)) else {
-            let _ = reports.send(Report::Broken(bytes));
+            drop(reports.send(Report::Broken(bytes)));
             return;
         };
         files += 1;
-        let said = codes(&parsed);
+        let mut said = codes(&parsed);
+        said.dedup();
         // An answer never seen is a path never taken: its file becomes a seed.
-        if said.iter().any(|code| !answers.contains_key(code)) && pool.len() < seeds.len() + 1_000 {
+        if said.iter().any(|code| !answers.contains_key(code)) {
             pool.push(bytes);
         }
-        said.first()
-            .map_or_else(|| *answers.entry("usable").or_default() += 1, |code| *answers.entry(code).or_default() += 1);
+        if said.is_empty() {
+            said.push("usable");
+        }
+        said.into_iter().for_each(|code| *answers.entry(code).or_default() += 1);
         if options.file.is_some() {
             break;
         }
     }
-    let _ = reports.send(Report::Over(files, answers));
+    drop(reports.send(Report::Over(files, answers)));
+}
+
+/// The most memory the process had, in KiB, where the system says so.
+fn peak_kib() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse().ok()
+}
+
+/// Says how it went. No answer may have needed much memory either.
+fn over(files: u64, answers: &BTreeMap<&'static str, u64>) -> ExitCode {
+    println!("{files} files, no promise broken");
+    answers.iter().for_each(|(code, count)| println!("{count:>10} {code}"));
+    let Some(peak) = peak_kib() else { return ExitCode::SUCCESS };
+    println!("at most {peak} KiB of memory");
+    if peak <= PEAK_KIB_MAX {
+        return ExitCode::SUCCESS;
+    }
+    eprintln!("that is more than {PEAK_KIB_MAX} KiB");
+    ExitCode::FAILURE
 }
 
 fn save(out: &Path, bytes: &[u8], why: &str) -> ExitCode {

@@ -42,83 +42,100 @@ const STEP_PARTS: [&str; 3] = ["outcome", "outputs", "exit_code"];
 pub(crate) fn check(scene: &Scene<'_>, uses: &[Use], findings: &mut Findings<'_>) {
     let ids: HashMap<&str, usize> =
         scene.places.iter().enumerate().map(|(step, place)| (place.id.as_str(), step)).collect();
-    let names_steps =
-        |used: &Use| used.template.names().any(|name| name.parts.first().is_some_and(|root| root == "steps"));
+    let names_steps = |used: &Use| used.template.names().any(|name| name.parts[0] == "steps");
     // The table of ancestors is only worth its memory if somebody asks.
     let ancestors = uses.iter().any(names_steps).then(|| Ancestors::of(scene.needs, scene.order));
     for used in uses {
         for name in used.template.names() {
-            let at = place_of(name, used, findings);
             let [root, rest @ ..] = name.parts.as_slice() else { continue };
+            let spot = Spot { name, used };
             match (root.as_str(), rest.first()) {
-                ("inputs", Some(input)) => scene.input(input, at, findings),
+                ("inputs", Some(input)) => scene.input(input, &spot, findings),
                 ("steps", Some(id)) => match ids.get(id.as_str()) {
-                    Some(step) => scene.step(*step, rest, used, ancestors.as_ref(), at, findings),
-                    None => scene.unknown_step(id, at, findings),
+                    Some(step) => scene.step(*step, &spot, ancestors.as_ref(), findings),
+                    None => scene.unknown_step(id, &spot, findings),
                 },
                 (root, _) if ROOTS.contains(&root) => {}
                 (root, _) if LATER.contains(&root) => {
-                    findings.error(code::NOT_SUPPORTED, at, format!("`{root}` in an expression is not supported yet"));
+                    let message = format!("`{root}` in an expression is not supported yet");
+                    findings.error(code::NOT_SUPPORTED, spot.at(findings), message);
                 }
-                (root, _) => unknown_root(root, at, findings),
+                (root, _) => unknown_root(root, &spot, findings),
             }
         }
     }
 }
 
-/// Where a name stands in the file, up to its last letter.
-fn place_of(name: &Name, used: &Use, findings: &Findings<'_>) -> At {
-    let place = place_in(findings.text(), used.at, used.template.source(), name.offset);
-    let Some(at) = place else { return used.at };
-    let written = findings.text().get(at.start..at.end).unwrap_or_default();
-    let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
-    At { start: at.start, end: at.start + written.find(|c| !is_part(c)).unwrap_or(written.len()) }
+/// One name of one template.
+struct Spot<'u> {
+    name: &'u Name,
+    used: &'u Use,
+}
+
+impl Spot<'_> {
+    /// Where the name stands in the file, up to its last letter. Looking for it reads the whole template, and a file can
+    /// have many thousand names: so this is asked only when there is something to say, and somebody to hear it.
+    fn at(&self, findings: &Findings<'_>) -> At {
+        let whole = self.used.at;
+        if findings.is_full() {
+            return whole;
+        }
+        let place = place_in(findings.text(), whole, self.used.template.source(), self.name.offset);
+        let Some(at) = place else { return whole };
+        let written = findings.text().get(at.start..at.end).unwrap_or_default();
+        let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+        At { start: at.start, end: at.start + written.find(|c| !is_part(c)).unwrap_or(written.len()) }
+    }
 }
 
 impl Scene<'_> {
-    fn input(&self, input: &str, at: At, findings: &mut Findings<'_>) {
+    fn input(&self, input: &str, spot: &Spot<'_>, findings: &mut Findings<'_>) {
         let declared = || self.workflow.inputs.iter().map(|declared| declared.name.as_str());
         if !declared().any(|name| name == input) {
             let message = format!("there is no input {}", quoted(input));
             let otherwise = Some("declare it under `inputs:`".to_owned());
-            findings.unknown(code::UNKNOWN_INPUT, at, message, input, declared(), otherwise);
+            findings.unknown(code::UNKNOWN_INPUT, spot.at(findings), message, input, declared(), otherwise);
         }
     }
 
-    fn unknown_step(&self, id: &str, at: At, findings: &mut Findings<'_>) {
+    fn unknown_step(&self, id: &str, spot: &Spot<'_>, findings: &mut Findings<'_>) {
         let message = format!("there is no step {}", quoted(id));
-        findings.unknown(code::UNKNOWN_STEP, at, message, id, self.places.iter().map(|place| place.id.as_str()), None);
+        let ids = self.places.iter().map(|place| place.id.as_str());
+        findings.unknown(code::UNKNOWN_STEP, spot.at(findings), message, id, ids, None);
     }
 
-    fn step(
-        &self,
-        step: usize,
-        rest: &[String],
-        used: &Use,
-        ancestors: Option<&Ancestors>,
-        at: At,
-        findings: &mut Findings<'_>,
-    ) {
-        if let Some(part) = rest.get(1).filter(|part| !STEP_PARTS.contains(&part.as_str())) {
+    /// A step that is there: does the expression ask what it has, and when it has it?
+    fn step(&self, step: usize, spot: &Spot<'_>, ancestors: Option<&Ancestors>, findings: &mut Findings<'_>) {
+        if let Some(part) = spot.name.parts.get(2).filter(|part| !STEP_PARTS.contains(&part.as_str())) {
             let message = format!("a step has no {} in an expression", quoted(part));
             let otherwise = Some("it has `outcome`, `outputs` and `exit_code`".to_owned());
-            findings.unknown(code::UNKNOWN_NAME, at, message, part, STEP_PARTS, otherwise);
+            findings.unknown(code::UNKNOWN_NAME, spot.at(findings), message, part, STEP_PARTS, otherwise);
         }
-        let Some(reader) = used.step else { return };
-        let id = &self.places[step].id;
-        if reader == step {
-            let message = format!("step {} reads its own result, which it does not have yet", quoted(id));
-            findings.warning(code::NOT_ANCESTOR, at, message, "read the result of an earlier step");
-        } else if ancestors.is_some_and(|ancestors| !ancestors.holds(reader, step)) {
-            let message =
-                format!("step {} may not be over when step {} reads it", quoted(id), quoted(&self.places[reader].id));
-            let help = format!("add {} to `needs:`", quoted(id));
-            findings.warning(code::NOT_ANCESTOR, at, message, help);
+        // `| default(...)` says that its absence is thought of.
+        if spot.name.guarded {
+            return;
         }
+        let id = quoted(&self.places[step].id);
+        let (message, help) = match spot.used.step {
+            None => (
+                format!("every step is given the workflow's `env`, also those that start before step {id} is over"),
+                "move the variable to the `env` of the steps that come after it".to_owned(),
+            ),
+            Some(reader) if reader == step => (
+                format!("step {id} reads its own result, which it does not have yet"),
+                "read the result of an earlier step".to_owned(),
+            ),
+            Some(reader) if ancestors.is_some_and(|ancestors| !ancestors.holds(reader, step)) => (
+                format!("step {id} may not be over when step {} reads it", quoted(&self.places[reader].id)),
+                format!("add {id} to `needs:`"),
+            ),
+            Some(_) => return,
+        };
+        findings.warning(code::NOT_ANCESTOR, spot.at(findings), message, help);
     }
 }
 
-fn unknown_root(root: &str, at: At, findings: &mut Findings<'_>) {
+fn unknown_root(root: &str, spot: &Spot<'_>, findings: &mut Findings<'_>) {
     let message = format!("{} is not defined", quoted(root));
     let otherwise = match root {
         "github" | "forge" | "gitea" => {
@@ -126,7 +143,7 @@ fn unknown_root(root: &str, at: At, findings: &mut Findings<'_>) {
         }
         _ => Some(format!("expressions know `{}`; a text needs quotes", ROOTS.join("`, `"))),
     };
-    findings.unknown(code::UNKNOWN_NAME, at, message, root, ROOTS, otherwise);
+    findings.unknown(code::UNKNOWN_NAME, spot.at(findings), message, root, ROOTS, otherwise);
 }
 
 #[cfg(test)]

@@ -120,14 +120,20 @@ fn floor_boundary(text: &str, at: usize) -> usize {
     text.floor_char_boundary(at.min(text.len()))
 }
 
-/// A line of the file without what would move a terminal's cursor.
-fn printable_line(part: &str) -> String {
-    part.chars().filter(|c| *c != '\r').map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect()
+/// Whether a terminal would do something else with it than show it: move its cursor, or turn the direction of writing,
+/// so that a file could make a diagnostic say what it does not say.
+fn is_active(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// A message without control characters other than line breaks: parts of it come from the file.
+/// A line of the file as it can be shown.
+fn printable_line(part: &str) -> String {
+    part.chars().filter(|c| *c != '\r').map(|c| if is_active(c) && c != '\t' { '\u{fffd}' } else { c }).collect()
+}
+
+/// A message as it can be shown: parts of it come from the file.
 fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
+    text.chars().map(|c| if is_active(c) && c != '\n' { '\u{fffd}' } else { c }).collect()
 }
 
 /// Declares the codes once, as constants and as the table of the manual.
@@ -143,15 +149,15 @@ macro_rules! codes {
 }
 
 codes! {
+    EXPRESSION = "bad_expression", "A `${{ }}` is not closed or does not parse.";
     BINARY = "binary_file", "The file holds a NUL byte or is UTF-16: it is not a text in UTF-8.";
     CYCLE = "cycle", "Steps need each other in a circle; the message prints the path.";
-    DUPLICATE_ID = "duplicate_id", "Two steps have the same id.";
+    DUPLICATE_ID = "duplicate_id", "Two steps have the same id, or two inputs the same environment variable.";
     DUPLICATE_KEY = "duplicate_key", "A mapping has the same key twice, perhaps in two spellings.";
     DUPLICATE_NEED = "duplicate_need", "Warning: `needs:` names a step twice.";
     EMPTY = "empty_file", "The file holds nothing but space and comments.";
-    EXPRESSION = "bad_expression", "A `${{ }}` is not closed or does not parse.";
-    EXPRESSION_HERE = "expression_not_allowed", "A `${{ }}` stands where values are taken literally.";
     EXPRESSION_IN_RUN = "expression_in_run", "A `${{ }}` in a script: values reach scripts through `env:` only, so that no value can become code.";
+    EXPRESSION_HERE = "expression_not_allowed", "A `${{ }}` stands where values are taken literally.";
     INVALID_ID = "invalid_id", "An id or a name has a character that it must not have, is empty or too long.";
     INVALID_VALUE = "invalid_value", "The type is right, but the value is not: out of range, malformed, none of the choices.";
     MISSING_KEY = "missing_key", "A key that must be there is not.";
@@ -163,13 +169,13 @@ codes! {
     SELF_NEED = "self_need", "A step needs itself.";
     SEVERAL_DOCUMENTS = "several_documents", "The file holds more than one YAML document.";
     SYNTAX = "syntax", "The file is not valid YAML.";
-    TAG = "unsupported_tag", "A YAML tag other than `!!str`.";
     TOO_BIG = "too_big", "A bound of the file is exceeded: bytes, nodes, depth, aliases, steps, the length of a value.";
     TOO_MANY = "too_many_diagnostics", "There is more to say than is said.";
     UNKNOWN_INPUT = "unknown_input", "An expression names an input that is not declared.";
     UNKNOWN_KEY = "unknown_key", "No such key here.";
     UNKNOWN_NAME = "unknown_name", "An expression uses a name that nothing defines.";
     UNKNOWN_STEP = "unknown_step", "`needs:` or an expression names a step that is not there.";
+    TAG = "unsupported_tag", "A YAML tag other than `!!str`.";
     WRONG_TYPE = "wrong_type", "The value has another type than the key wants.";
 }
 

@@ -10,6 +10,7 @@ mod scan;
 mod tests;
 
 use std::borrow::Cow;
+use std::ops::Range;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -28,10 +29,11 @@ const EXPRESSION_BYTES_MAX: usize = 4 * 1024;
 /// Characters of an expression that an error quotes.
 const QUOTED_CHARS_MAX: usize = 200;
 
-/// A string of a workflow file with its `${{ }}` expressions found and checked once. Clones share the compiled form.
+/// A string of a workflow file with its `${{ }}` expressions found and checked once. Clones share all of it.
 #[derive(Clone, Debug)]
 pub struct Template {
     source: Arc<str>,
+    /// Empty if the source stands for itself.
     parts: Arc<[Part]>,
 }
 
@@ -44,18 +46,17 @@ impl PartialEq for Template {
 
 #[derive(Debug)]
 enum Part {
-    Text(String),
+    Text(Box<str>),
     Expression(Expression),
 }
 
 #[derive(Debug)]
 struct Expression {
-    /// Where its text starts in the source.
-    offset: usize,
-    text: String,
+    /// Its text in the source.
+    at: Range<usize>,
     program: Program,
-    names: Vec<Name>,
-    functions: Vec<String>,
+    names: Box<[Name]>,
+    functions: Box<[String]>,
 }
 
 /// What an expression can see.
@@ -118,7 +119,7 @@ impl Template {
             }
             text.push_str(&source[rest..open]);
             if !text.is_empty() {
-                parts.push(Part::Text(std::mem::take(&mut text)));
+                parts.push(Part::Text(std::mem::take(&mut text).into()));
             }
             if parts.iter().filter(|part| matches!(part, Part::Expression(_))).count() == EXPRESSIONS_MAX {
                 return Err(error(&source[open..], open, format!("over {EXPRESSIONS_MAX} expressions in one string")));
@@ -128,8 +129,8 @@ impl Template {
             rest = end + 2;
         }
         text.push_str(&source[rest..]);
-        if !text.is_empty() {
-            parts.push(Part::Text(text));
+        if !text.is_empty() && text != source {
+            parts.push(Part::Text(text.into()));
         }
         Ok(Self { source: source.into(), parts: parts.into() })
     }
@@ -159,12 +160,12 @@ impl Template {
 
     /// The expressions in it: offset in the source and text, for checks (which names and functions it uses).
     pub fn expressions(&self) -> Vec<(usize, String)> {
-        self.each().map(|expression| (expression.offset, expression.text.clone())).collect()
+        self.each().map(|expression| (expression.at.start, self.source[expression.at.clone()].to_owned())).collect()
     }
 
     /// The names its expressions read, in the order of the source: for checks, and to make a scope no larger than needed.
     pub fn names(&self) -> impl Iterator<Item = &Name> {
-        self.each().flat_map(|expression| &expression.names)
+        self.each().flat_map(|expression| expression.names.iter())
     }
 
     /// Whether it calls this function, such as `always`.
@@ -182,13 +183,16 @@ impl Template {
     /// # Errors
     /// An expression is undefined, out of fuel or wrong in type; or the result is over 64 KiB.
     pub fn render(&self, scope: &Scope) -> Result<String, ExprError> {
+        if self.parts.is_empty() {
+            return Ok(self.source.as_ref().to_owned());
+        }
         let mut out = String::new();
         for part in self.parts.iter() {
             let piece = match part {
-                Part::Text(text) => Cow::Borrowed(text.as_str()),
+                Part::Text(text) => Cow::Borrowed(text.as_ref()),
                 Part::Expression(expression) => {
-                    let value = expression.evaluate(scope)?;
-                    Cow::Owned(evaluator::text(&value).map_err(|message| expression.error(message))?)
+                    let value = expression.evaluate(&self.source, scope)?;
+                    Cow::Owned(evaluator::text(&value).map_err(|message| expression.error(&self.source, message))?)
                 }
             };
             if out.len() + piece.len() > RESULT_BYTES_MAX {
@@ -206,17 +210,29 @@ impl Template {
     /// As [`Template::render`].
     pub fn test(&self, scope: &Scope) -> Result<bool, ExprError> {
         match self.only() {
-            Some(expression) => Ok(expression.evaluate(scope)?.is_true()),
+            Some(expression) => Ok(expression.evaluate(&self.source, scope)?.is_true()),
             None => self.render(scope).map(|text| !text.is_empty()),
         }
     }
 
     /// Heap bytes it holds: an estimate from above.
     pub fn bytes(&self) -> usize {
-        // A compiled expression takes some 100 bytes a token; a token is at least a byte of source.
-        let compiled: usize =
-            self.each().map(|expression| 512 + 128 * expression.text.len().min(scan::TOKENS_MAX)).sum();
-        3 * self.source.len() + compiled
+        // A block of the heap costs its owner some bytes besides what it holds.
+        const BLOCK: usize = 16;
+        let text = |text: &str| text.len() + BLOCK;
+        let name = |name: &Name| {
+            let parts: usize = name.parts.iter().map(|part| size_of::<String>() + text(part)).sum();
+            size_of::<Name>() + BLOCK + 2 * parts
+        };
+        let part = |part: &Part| match part {
+            Part::Text(written) => text(written),
+            Part::Expression(expression) => {
+                let names: usize = expression.names.iter().map(name).sum();
+                let functions: usize = expression.functions.iter().map(|name| size_of::<String>() + text(name)).sum();
+                expression.program.bytes() + names + functions + 3 * BLOCK
+            }
+        };
+        4 * BLOCK + self.source.len() + size_of_val(&*self.parts) + self.parts.iter().map(part).sum::<usize>()
     }
 
     fn each(&self) -> impl Iterator<Item = &Expression> {
@@ -264,32 +280,32 @@ impl Expression {
         if let Some(name) = scan.names.iter().find(|name| evaluator::FUNCTIONS.contains(&name.parts[0].as_str())) {
             return fail(name.offset, format!("`{0}` is a function, did you mean `{0}()`?", name.parts[0]));
         }
-        let program = Program::compile(scan.rewritten).map_err(|message| error(text, offset, message))?;
+        let program = Program::check(scan.rewritten).map_err(|message| error(text, offset, message))?;
         let functions = scan.functions.into_iter().map(|(_, name)| name).collect();
-        Ok((Self { offset, text: text.to_owned(), program, names: scan.names, functions }, scan.end))
+        Ok((Self { at: offset..offset + text.len(), program, names: scan.names.into(), functions }, scan.end))
     }
 
-    fn evaluate(&self, scope: &Scope) -> Result<minijinja::Value, ExprError> {
+    fn evaluate(&self, source: &str, scope: &Scope) -> Result<minijinja::Value, ExprError> {
+        let text = &source[self.at.clone()];
         self.program.evaluate(scope, &self.names).map_err(|unvalued| match unvalued {
-            Unvalued::Wrong(message) => self.error(message),
+            Unvalued::Wrong(message) => self.error(source, message),
             Unvalued::Undefined => self
                 .names
                 .iter()
-                .filter(|name| !name.guarded)
-                .find_map(|name| missing(name, &scope.names).map(|message| error(&self.text, name.offset, message)))
-                .unwrap_or_else(|| self.error("it reads something that is undefined".to_owned())),
+                .find_map(|name| missing(name, &scope.names).map(|message| error(text, name.offset, message)))
+                .unwrap_or_else(|| self.error(source, "it reads something that is undefined".to_owned())),
         })
     }
 
-    fn error(&self, message: String) -> ExprError {
-        error(&self.text, self.offset, message)
+    fn error(&self, source: &str, message: String) -> ExprError {
+        error(&source[self.at.clone()], self.at.start, message)
     }
 }
 
-/// What to say if `name` is not in `names`.
+/// What to say if `name` is not in `names`. A guard minds the absence of the last part only.
 fn missing(name: &Name, names: &Value) -> Option<String> {
     let mut here = names;
-    for (depth, part) in name.parts.iter().enumerate() {
+    for (depth, part) in name.parts.iter().take(name.parts.len() - usize::from(name.guarded)).enumerate() {
         match here.get(part) {
             Some(value) => here = value,
             None => {

@@ -40,9 +40,9 @@ impl<'t> Findings<'t> {
         self.errors > 0
     }
 
-    /// Whether something has been said about this very place.
-    pub(crate) fn has_errors_at(&self, at: At) -> bool {
-        self.list.iter().any(|said| (said.span.start, said.span.end) == (at.start, at.end))
+    /// Whether nothing more will be shown, only counted.
+    pub(crate) fn is_full(&self) -> bool {
+        self.list.len() >= DIAGNOSTICS_MAX && self.list.iter().all(|said| said.severity == Severity::Error)
     }
 
     /// Says an error.
@@ -83,7 +83,7 @@ impl<'t> Findings<'t> {
     /// The candidate most similar to a word, if one is similar enough. Gives up when the file's share of work is used
     /// up, or when nobody would read the answer.
     pub(crate) fn similar<'c>(&mut self, word: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
-        if self.list.len() >= DIAGNOSTICS_MAX {
+        if self.is_full() {
             return None;
         }
         similar(word, candidates, &mut self.comparisons_left)
@@ -93,24 +93,31 @@ impl<'t> Findings<'t> {
     pub(crate) fn finish(mut self) -> Vec<Diagnostic> {
         self.list.sort_by_key(|said| (said.span.start, said.span.end));
         if self.beyond > 0 {
-            self.list.truncate(DIAGNOSTICS_MAX - 1);
+            // Its place is taken from a warning, if there is one.
+            let last = self.last_warning().unwrap_or(self.list.len() - 1);
+            self.list.remove(last);
+            let severity = if self.errors > 0 { Severity::Error } else { Severity::Warning };
             let span = self.list.last().map_or(Span::default(), |said| said.span);
-            self.list.push(Diagnostic {
-                code: code::TOO_MANY,
-                severity: Severity::Error,
-                span,
-                message: format!("and {} more, not shown", self.beyond + 1),
-                help: Some("mend these first".to_owned()),
-            });
+            let message = format!("and {} more, not shown", self.beyond + 1);
+            let help = Some("mend these first".to_owned());
+            self.list.push(Diagnostic { code: code::TOO_MANY, severity, span, message, help });
         }
         self.list
+    }
+
+    fn last_warning(&self) -> Option<usize> {
+        self.list.iter().rposition(|said| said.severity == Severity::Warning)
     }
 
     fn say(&mut self, severity: Severity, code: &'static str, at: At, message: String, help: Option<String>) {
         self.errors += usize::from(severity == Severity::Error);
         if self.list.len() >= DIAGNOSTICS_MAX {
             self.beyond += 1;
-            return;
+            // An error is more worth saying than a warning.
+            match self.last_warning() {
+                Some(last) if severity == Severity::Error => drop(self.list.remove(last)),
+                _ => return,
+            }
         }
         let span = self.span(at);
         self.list.push(Diagnostic { code, severity, span, message, help });
@@ -163,4 +170,43 @@ pub(crate) fn quoted(word: &str) -> String {
         shown.push('…');
     }
     format!("`{shown}`")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_similar_words_are_suggested() {
+        let known = ["timeout", "retry", "needs", "run", "working-directory"];
+        for (word, expected) in [
+            ("timout", Some("timeout")),
+            ("TIMEOUT", Some("timeout")),
+            ("need", Some("needs")),
+            ("rnu", Some("run")),
+            ("working-directori", Some("working-directory")),
+            ("xyz", None),
+            ("", None),
+            ("timeouttimeouttimeout", None),
+        ] {
+            assert_eq!(similar(word, known, &mut COMPARISONS_MAX.clone()), expected, "{word}");
+        }
+    }
+
+    #[test]
+    fn suggestions_end_with_the_work_they_may_cost() {
+        let mut comparisons_left = 40;
+        assert_eq!(similar("timout", ["timeout"], &mut comparisons_left), None);
+        comparisons_left = 90;
+        assert_eq!(similar("timout", ["timeout"], &mut comparisons_left), Some("timeout"));
+        assert_eq!(comparisons_left, 48);
+        assert_eq!(similar("timout", ["timeout", "timeout"], &mut comparisons_left), None);
+    }
+
+    #[test]
+    fn words_of_the_file_are_clipped_and_escaped() {
+        assert_eq!(quoted("a\u{1b}\n"), "`a\\u{1b}\\n`");
+        assert_eq!(quoted(&"é".repeat(60)), format!("`{}`", "é".repeat(60)));
+        assert_eq!(quoted(&"é".repeat(61)), format!("`{}…`", "é".repeat(60)));
+    }
 }

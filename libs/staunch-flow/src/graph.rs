@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::diagnostic::code;
 use crate::findings::{At, Findings, quoted};
-use crate::limits::NEEDS_MAX;
+use crate::limits::{ID_BYTES_MAX, NEEDS_MAX};
 use crate::workflow::{Need, StepIndex};
 
 /// A step as the graph sees it.
@@ -164,12 +164,15 @@ fn say_circle(circle: &mut [usize], places: &[StepPlace], findings: &mut Finding
     // Started at the step that stands first in the file, so that the message does not depend on the walk.
     let first = circle.iter().enumerate().min_by_key(|(_, step)| **step).map_or(0, |(at, _)| at);
     circle.rotate_left(first);
-    let ids: Vec<&str> = circle.iter().chain(circle.first()).map(|step| places[*step].id.as_str()).collect();
-    let path = if ids.len() <= 2 * SHOWN {
-        ids.join(" -> ")
+    // An id that is too long is said elsewhere, and not printed whole here.
+    let id = |step: &usize| places[*step].id.chars().take(ID_BYTES_MAX).collect::<String>();
+    let closed: Vec<&usize> = circle.iter().chain(circle.first()).collect();
+    let joined = |steps: &[&usize]| steps.iter().map(|step| id(step)).collect::<Vec<_>>().join(" -> ");
+    let path = if closed.len() <= 2 * SHOWN {
+        joined(&closed)
     } else {
-        let (head, tail) = (&ids[..SHOWN], &ids[ids.len() - SHOWN..]);
-        format!("{} -> ... ({} more) ... -> {}", head.join(" -> "), ids.len() - 2 * SHOWN, tail.join(" -> "))
+        let (head, tail) = (&closed[..SHOWN], &closed[closed.len() - SHOWN..]);
+        format!("{} -> ... ({} more) ... -> {}", joined(head), closed.len() - 2 * SHOWN, joined(tail))
     };
     // The place of the need that leads from the first step of the path to the second.
     let place = &places[circle[0]];

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::findings::{quoted, similar};
-use crate::limits::{COMPARISONS_MAX, DIAGNOSTICS_MAX, INPUT_BYTES_MAX};
+use crate::limits::{COMPARISONS_MAX, DIAGNOSTICS_MAX, INPUT_BYTES_MAX, INPUTS_BYTES_MAX};
 use crate::parse::json_number;
 use crate::workflow::Workflow;
 
@@ -43,7 +43,7 @@ pub type Inputs = BTreeMap<String, Value>;
 /// Why the inputs of a run were refused.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct InputError {
-    /// The input's name as given.
+    /// The input's name as given, at most 100 characters of it; empty if it is about all of them.
     pub input: String,
     /// What is wrong with it, with a did-you-mean where one fits.
     pub message: String,
@@ -51,7 +51,8 @@ pub struct InputError {
 
 impl Workflow {
     /// Checks what a run was given and fills in the defaults. Strings are accepted for numbers and booleans (a CLI has
-    /// only strings); null stands for "not given". A value has at most 64 KiB.
+    /// only strings); null stands for "not given". A value has at most 64 KiB, all together
+    /// 512 KiB.
     ///
     /// # Errors
     /// All that is wrong, not just the first (but at most 100): unknown names, missing required ones, wrong types, no
@@ -73,6 +74,11 @@ impl Workflow {
             }
         }
         errors.truncate(DIAGNOSTICS_MAX);
+        let bytes: usize = inputs.values().filter_map(Value::as_str).map(str::len).sum();
+        if bytes > INPUTS_BYTES_MAX {
+            let message = format!("all inputs together have {bytes} bytes, more than {INPUTS_BYTES_MAX}");
+            errors.push(InputError { input: String::new(), message });
+        }
         if errors.is_empty() { Ok(inputs) } else { Err(errors) }
     }
 

@@ -247,6 +247,10 @@ const FOREIGN: &[(Place, &str, &str)] = &[
     (Place::Workflow, "when", "triggers stand under `on:`"),
     (Place::Workflow, "working-directory", "set it on each step"),
     (Place::Workflow, "shell", "set it on each step"),
+    (Place::On, "workflow-dispatch", "write `manual: {}`, and the inputs under `inputs:` of the workflow"),
+    (Place::On, "push", "start runs by hand or over the API; webhooks come with a later version"),
+    (Place::On, "pull-request", "start runs by hand or over the API; webhooks come with a later version"),
+    (Place::On, "cron", "schedules come with a later version"),
     (Place::Step, "script", "the script stands under `run:`"),
     (Place::Step, "preconditions", "write `if: ${{ ... }}`"),
     (Place::Step, "when", "write `if: ${{ ... }}`"),
@@ -315,3 +319,6 @@ fn meaning(key: &Key) -> String {
     // A bar would end the table's cell.
     meaning.replace('|', "\\|")
 }
+
+#[cfg(test)]
+mod tests;

@@ -18,6 +18,8 @@ pub(crate) const ENV_ENTRIES_MAX: usize = 256;
 pub(crate) const INPUTS_MAX: usize = 100;
 /// Bytes of one input's value.
 pub(crate) const INPUT_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of all values of a run together: they become environment, of which Linux takes some 2 MiB with the arguments.
+pub(crate) const INPUTS_BYTES_MAX: usize = 512 * 1024;
 /// Options of one `choice` input.
 pub(crate) const OPTIONS_MAX: usize = 1_000;
 /// Words of one `shell: [command, args...]`.

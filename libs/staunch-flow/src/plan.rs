@@ -7,6 +7,7 @@
 //!
 //! An event costs time in the number of edges it touches; a run costs O(steps + edges) in all, besides expressions.
 
+mod bytes;
 mod event;
 mod graph;
 #[cfg(test)]
@@ -49,9 +50,8 @@ pub struct Plan {
     unsettled: u32,
     cancel: Cancel,
     deadline: bool,
-    /// Whether the cancel has killed or skipped anything, and so decides the run's outcome; likewise the deadline.
-    cancel_bit: bool,
-    deadline_bit: bool,
+    /// Whether the cancel has killed or skipped anything, and so decides the run's outcome.
+    cancel_hit: bool,
     failed: bool,
     outcome: Option<RunOutcome>,
     /// Heap bytes of the fixed part and of the outputs.
@@ -113,13 +113,16 @@ struct Taint {
 
 impl Plan {
     /// A run that has not begun. `seed` decides the jitter of retries (and nothing else), so that a replay agrees.
+    ///
+    /// # Panics
+    /// A need points to no step. [`parse`](crate::parse()) makes no such workflow, and none with a cycle, which would wait for ever.
     pub fn new(workflow: Arc<Workflow>, inputs: Inputs, run_id: &str, seed: u64) -> Self {
         let graph = Graph::new(&workflow);
         let tracks: Vec<_> =
             workflow.steps.iter().map(|step| Track::Waiting { needs_left: step.needs.len() as u32 }).collect();
-        let inputs_bytes: usize = inputs.iter().map(|(name, value)| name.len() + scope::json_bytes(value) + 64).sum();
+        let inputs_bytes: usize = inputs.iter().map(|(name, value)| name.len() + bytes::of_json(value) + 64).sum();
         let bytes = size_of::<Self>()
-            + scope::workflow_bytes(&workflow)
+            + bytes::of_workflow(&workflow)
             + graph.bytes()
             + inputs_bytes
             + run_id.len()
@@ -139,8 +142,7 @@ impl Plan {
             in_flight: 0,
             cancel: Cancel::No,
             deadline: false,
-            cancel_bit: false,
-            deadline_bit: false,
+            cancel_hit: false,
             failed: false,
             outcome: None,
             bytes,

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -175,13 +175,12 @@ impl Logs {
         kept: &Kept,
         load: impl FnMut(u64, &mut Vec<u8>) -> io::Result<()>,
     ) -> io::Result<u64> {
-        #[cfg(test)]
-        self.take_room(1)?;
         let temporary = self.root.join(name.path(Form::Temporary));
-        let mut file = self.make(&temporary, OpenOptions::new().write(true).create(true).truncate(true))?;
+        let file = self.make(&temporary, OpenOptions::new().write(true).create(true).truncate(true))?;
         let path = self.root.join(name.path(Form::Sealed));
-        let written = sealed::write(&mut file, kept, load).and_then(|bytes| {
-            file.sync_data()?;
+        let mut out = Out { logs: self, file };
+        let written = sealed::write(&mut out, kept, load).and_then(|bytes| {
+            out.file.sync_data()?;
             fs::rename(&temporary, &path)?;
             Ok(bytes)
         });
@@ -229,17 +228,41 @@ impl Logs {
     }
 
     pub(super) fn count_removed(&self, bytes: u64) {
-        self.usage.fetch_sub(bytes, Ordering::Relaxed);
+        // Saturating: somebody else may have put a file here that was never counted.
+        self.usage.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |usage| Some(usage.saturating_sub(bytes))).ok();
     }
 
-    /// As a full disk does it: as much as fits, and then an error.
-    #[cfg(test)]
-    pub(super) fn take_room(&self, bytes: u64) -> io::Result<u64> {
-        let had = self.room.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |room| Some(room.saturating_sub(bytes)));
-        match had.unwrap_or(0).min(bytes) {
-            0 => Err(io::Error::from(io::ErrorKind::StorageFull)),
-            room => Ok(room),
+    /// What of `bytes` goes to the disk now: all, but in tests of a full one.
+    #[cfg_attr(not(test), expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "a seam for tests"))]
+    pub(super) fn admit<'a>(&self, bytes: &'a [u8]) -> io::Result<&'a [u8]> {
+        #[cfg(test)]
+        {
+            // As a full disk does it: as much as fits, and then an error.
+            let take = |room: u64| Some(room.saturating_sub(bytes.len() as u64));
+            let had = self.room.fetch_update(Ordering::SeqCst, Ordering::SeqCst, take).unwrap_or(0);
+            match usize::try_from(had).unwrap_or(usize::MAX).min(bytes.len()) {
+                0 => Err(io::ErrorKind::StorageFull.into()),
+                room => Ok(&bytes[..room]),
+            }
         }
+        #[cfg(not(test))]
+        Ok(bytes)
+    }
+}
+
+/// A file that is written from front to back.
+struct Out<'a> {
+    logs: &'a Logs,
+    file: File,
+}
+
+impl Write for Out<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(self.logs.admit(bytes)?)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
     }
 }
 

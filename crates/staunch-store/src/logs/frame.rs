@@ -13,6 +13,9 @@ pub(super) const HEADER: usize = 12;
 /// Bytes of a mark, its header included.
 pub(super) const MARK: usize = HEADER + 24;
 
+/// Blocks of a log at most: 2^60 bytes. Whatever a damaged file claims, offsets stay within 64 bits.
+pub(super) const BLOCKS_MAX: u64 = 1 << 44;
+
 const MARK_KIND: u8 = 3;
 
 /// Which of a step's two streams.
@@ -108,8 +111,10 @@ impl Mark {
         let (total, rest) = rest.split_first_chunk()?;
         let (head, rest) = rest.split_first_chunk()?;
         let slots = rest.try_into().ok()?;
+        let block = u64::from_le_bytes(*block);
+        (block < BLOCKS_MAX).then_some(())?;
         Some(Self {
-            block: u64::from_le_bytes(*block),
+            block,
             total: u64::from_le_bytes(*total),
             layout: Layout::new(u32::from_le_bytes(*head), u32::from_le_bytes(slots))?,
         })

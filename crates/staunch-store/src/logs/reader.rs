@@ -11,8 +11,8 @@ use super::frame::{BLOCK, Frame, Frames, HEADER, Kind, Stream};
 use super::name::LogName;
 use super::source::Source;
 
-/// What a record costs a page besides its bytes: the record itself and its place on the heap.
-const RECORD_COST: usize = size_of::<Record>() + 16;
+/// What a record costs a page besides its bytes: the record itself, twice as the list doubles, and its place on the heap.
+pub(super) const RECORD_COST: usize = 2 * size_of::<Record>() + 16;
 
 /// A stretch of output.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,7 +8,7 @@
 use std::fs::File;
 use std::io::{self, Write};
 
-use super::frame::{BLOCK, Frames};
+use super::frame::{BLOCK, BLOCKS_MAX, Frames};
 use super::layout::Kept;
 use super::raw::{read_up_to, starts_block};
 
@@ -30,7 +30,7 @@ const ENTRIES: usize = 256;
 /// # Errors
 /// `out` or `load` fails.
 pub(super) fn write(
-    out: &mut File,
+    out: &mut impl Write,
     kept: &Kept,
     mut load: impl FnMut(u64, &mut Vec<u8>) -> io::Result<()>,
 ) -> io::Result<u64> {
@@ -135,7 +135,9 @@ impl SealedFile {
             && preface[8..16] == *PREFACE_NAME
             && word(&footer, 5) == FOOTER_MAGIC
             && footer[4] == 0
+            && kept.count <= BLOCKS_MAX
             && kept.hole.start <= kept.hole.end
+            && kept.hole.end <= BLOCKS_MAX
             && kept.hole.end <= kept.count.max(kept.hole.start)
             && kept.len().div_ceil(BLOCKS_PER_FRAME) + 1 == entries;
         if !sane {

@@ -231,7 +231,8 @@ impl LogWriter {
         }
         let offset = layout.physical(block) * BLOCK + self.start % BLOCK;
         while *written < self.buffer.len() {
-            match self.write_at(&file, &self.buffer[*written..], offset + *written as u64) {
+            let admitted = self.logs.admit(&self.buffer[*written..]);
+            match admitted.and_then(|bytes| file.write_at(bytes, offset + *written as u64)) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(n) => *written += n,
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
@@ -244,12 +245,6 @@ impl LogWriter {
             }
         }
         Ok(())
-    }
-
-    fn write_at(&self, file: &File, bytes: &[u8], offset: u64) -> io::Result<usize> {
-        #[cfg(test)]
-        let bytes = &bytes[..self.logs.take_room(bytes.len() as u64)? as usize];
-        file.write_at(bytes, offset)
     }
 }
 

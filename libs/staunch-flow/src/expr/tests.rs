@@ -119,6 +119,10 @@ fn errors_name_the_place_and_the_fix() {
         ("${{ input.target }}", "error at 4: `input` is undefined, did you mean `inputs`?"),
         ("${{ inputs.targt }}", "error at 4: `inputs.targt` is undefined, did you mean `target`?"),
         ("${{ 1 + steps.bild.outcome }}", "error at 8: `steps.bild` is undefined, did you mean `build`?"),
+        (
+            "${{ inputs.q | default(1) ~ steps.bild.outputs | d('') }}",
+            "error at 28: `steps.bild` is undefined, did you mean `build`?",
+        ),
         ("${{ steps.build.outputs.q }}", "error at 4: `steps.build.outputs.q` is undefined"),
         (
             "${{ inputs.target + 1 }}",

@@ -26,9 +26,19 @@ pub(crate) struct Draft<'f, 't> {
     pub(crate) uses: Vec<Use>,
 }
 
-/// Variables that the runner sets in every step.
-const RESERVED: [&str; 6] =
-    ["STAUNCH_WORKSPACE", "STAUNCH_TMP", "STAUNCH_RUN_ID", "STAUNCH_STEP_ID", "STAUNCH_ATTEMPT", "STAUNCH_OUTPUT"];
+/// Variables that every step is given by Staunch, over whatever a file says; `STAUNCH_INPUT_...` too.
+const RESERVED: [&str; 10] = [
+    "STAUNCH_WORKSPACE",
+    "STAUNCH_TMP",
+    "STAUNCH_OUTPUT",
+    "STAUNCH_WORKFLOW",
+    "STAUNCH_RUN_ID",
+    "STAUNCH_STEP_ID",
+    "STAUNCH_ATTEMPT",
+    "STAUNCH_LOSSES",
+    "STAUNCH_IDEMPOTENCY_KEY",
+    "STAUNCH_INSTANCE",
+];
 
 impl<'f, 't> Draft<'f, 't> {
     /// Nothing yet.
@@ -101,7 +111,7 @@ impl<'f, 't> Draft<'f, 't> {
                 message,
                 "use letters, digits and `_`, at most 256, not starting with a digit",
             );
-        } else if RESERVED.contains(&name) {
+        } else if RESERVED.contains(&name) || name.starts_with("STAUNCH_INPUT_") {
             let message = format!("`{name}` is set by Staunch itself");
             self.findings.error_help(code::RESERVED, at, message, "use another name");
         }

@@ -2,7 +2,7 @@
 
 use crate::diagnostic::code;
 use crate::findings::{At, Findings, quoted};
-use crate::keys::Place;
+use crate::keys::{self, Place, Support};
 use crate::limits::{ID_BYTES_MAX, MAX_PARALLEL_MAX, PROSE_BYTES_MAX};
 use crate::parse::draft::Draft;
 use crate::parse::fields::{Fields, missing};
@@ -22,7 +22,7 @@ pub(crate) fn read(root: &Node, stem: &str, draft: &mut Draft<'_, '_>) -> Option
         name: name(&fields, stem, draft.findings),
         description: fields
             .get("description")
-            .and_then(|node| value::literal(node, "`description`", PROSE_BYTES_MAX, draft.findings))
+            .and_then(|node| value::text(node, "`description`", PROSE_BYTES_MAX, draft.findings))
             .map(str::to_owned),
         inputs: fields.get("inputs").map(|node| inputs::read(node, draft.findings)).unwrap_or_default(),
         env: fields.get("env").map(|node| draft.env(node, None)).unwrap_or_default(),
@@ -74,8 +74,8 @@ fn name(fields: &Fields<'_>, stem: &str, findings: &mut Findings<'_>) -> String 
         }
         return stem.to_owned();
     };
-    let name = value::literal(node, "`name`", PROSE_BYTES_MAX, findings).unwrap_or(stem);
-    if !fits(name) && !findings.has_errors_at(node.at) {
+    let Some(name) = value::literal(node, "`name`", PROSE_BYTES_MAX, findings) else { return stem.to_owned() };
+    if !fits(name) {
         let message = format!("{} cannot name a workflow", quoted(name));
         let slug = slug(name);
         let help =
@@ -110,22 +110,15 @@ fn triggers(node: &Node, findings: &mut Findings<'_>) {
 
 fn trigger(node: &Node, findings: &mut Findings<'_>) {
     let Some(word) = value::text(node, "a trigger", PROSE_BYTES_MAX, findings) else { return };
-    match crate::keys::find(Place::On, word) {
-        Some(key) if key.support == crate::keys::Support::Now => {}
+    match keys::find(Place::On, word) {
+        Some(key) if key.support == Support::Now => {}
         Some(_) => {
             findings.error(code::NOT_SUPPORTED, node.at, format!("the trigger {} is not supported yet", quoted(word)))
         }
         None => {
             let message = format!("there is no trigger {}", quoted(word));
-            let known = crate::keys::names(Place::On);
-            findings.unknown(
-                code::INVALID_VALUE,
-                node.at,
-                message,
-                word,
-                known,
-                Some("write `on: { manual: {} }`".to_owned()),
-            );
+            let help = keys::foreign(Place::On, word).unwrap_or("write `on: { manual: {} }`").to_owned();
+            findings.unknown(code::INVALID_VALUE, node.at, message, word, keys::names(Place::On), Some(help));
         }
     }
 }

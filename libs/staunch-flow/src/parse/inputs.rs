@@ -1,5 +1,7 @@
 //! The declarations under `inputs:`.
 
+use std::collections::{HashMap, HashSet};
+
 use serde_json::Value;
 
 use crate::diagnostic::code;
@@ -20,7 +22,18 @@ pub(crate) fn read(node: &Node, findings: &mut Findings<'_>) -> Vec<Input> {
         return Vec::new();
     }
     let mut inputs = Vec::with_capacity(entries.len());
+    let mut variables = HashMap::with_capacity(entries.len());
     for entry in entries {
+        // Steps are given each input as `STAUNCH_INPUT_NAME`.
+        let variable = entry.name.to_ascii_uppercase().replace('-', "_");
+        if let Some(other) = variables.insert(variable, &entry.name) {
+            let message = format!(
+                "the inputs {} and {} would be the same environment variable",
+                quoted(other),
+                quoted(&entry.name)
+            );
+            findings.error_help(code::DUPLICATE_ID, entry.at, message, "rename one of them");
+        }
         if !is_id(&entry.name) {
             let message = format!("{} cannot name an input", quoted(&entry.name));
             let help = "use letters, digits, `-` and `_`, at most 100, starting with a letter or `_`";
@@ -42,7 +55,7 @@ fn one(entry: &Entry, findings: &mut Findings<'_>) -> Input {
     let Some(fields) = Fields::read(&entry.value, Place::Input, findings) else { return input };
     input.description = fields
         .get("description")
-        .and_then(|node| value::literal(node, "`description`", PROSE_BYTES_MAX, findings))
+        .and_then(|node| value::text(node, "`description`", PROSE_BYTES_MAX, findings))
         .map(str::to_owned);
     input.required =
         fields.get("required").and_then(|node| value::boolean(node, "`required`", findings)).unwrap_or(false);
@@ -100,7 +113,7 @@ fn choice(node: &Node, findings: &mut Findings<'_>) -> Option<InputType> {
         findings.error(code::INVALID_VALUE, node.at, message);
         return None;
     }
-    let mut seen = std::collections::HashSet::with_capacity(options.len());
+    let mut seen = HashSet::with_capacity(options.len());
     for (at, option) in &options {
         if !seen.insert(*option) {
             findings.error_help(

@@ -7,6 +7,7 @@ mod head;
 mod inputs;
 mod run;
 mod step;
+mod syntax;
 mod tree;
 mod value;
 

@@ -8,12 +8,13 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry as Slot;
 use std::rc::Rc;
 
-use serde_saphyr::granit_parser::{self, ErrorKind, Event, Parser, ScalarStyle, ScanError};
+use serde_saphyr::granit_parser::{self, Event, Parser, ScalarStyle};
 
 use crate::diagnostic::code;
 use crate::findings::{At, Findings, quoted};
 use crate::limits::REPLAY_DIVISOR;
 use crate::parse::file::Budgets;
+use crate::parse::syntax;
 
 /// A value and its place. An alias shares the node of its anchor.
 #[derive(Debug)]
@@ -98,7 +99,10 @@ pub(crate) fn read(budgets: &Budgets, findings: &mut Findings<'_>) -> Option<Rc<
                 let at = span.byte_range().map_or(At::default(), |range| At { start: range.start, end: range.end });
                 tree.take(event, at)
             }
-            Err(error) => Err(syntax(text, &error, budgets, tree.findings)),
+            Err(error) => {
+                syntax::say(&error, budgets, tree.findings);
+                Err(Stop)
+            }
         };
         if step.is_err() {
             return None;
@@ -250,6 +254,10 @@ impl Tree<'_, '_> {
             self.open.last_mut()
         {
             open_size.add(size);
+            if anchor != 0 {
+                let node = Node { at, value: Yaml::Scalar { text: text.clone(), plain } };
+                self.anchors.insert(anchor, (Rc::new(node), size));
+            }
             *key = Some(OpenKey { merge: plain && text == "<<", name: text, at });
             return Ok(());
         }
@@ -365,44 +373,4 @@ pub(crate) fn duplicate(findings: &mut Findings<'_>, name: &str, first: At, seco
 fn trimmed(text: &str, at: At) -> At {
     let end = text.get(at.start..at.end).map_or(at.end, |part| at.start + part.trim_end().len());
     At { start: at.start, end }
-}
-
-/// Says what the YAML parser says, with more help where beginners get lost.
-fn syntax(text: &str, error: &ScanError, budgets: &Budgets, findings: &mut Findings<'_>) -> Stop {
-    let start = error.marker().byte_offset().unwrap_or(0).min(text.len());
-    let at =
-        At { start, end: start + text.get(start..).and_then(|rest| rest.chars().next()).map_or(0, char::len_utf8) };
-    if matches!(error.kind(), ErrorKind::RecursionLimitExceeded) {
-        let message = format!("nested more than {} deep", budgets.depth_max);
-        findings.error_help(code::TOO_BIG, at, message, "a workflow needs only a few levels");
-        return Stop;
-    }
-    let help = match error.kind() {
-        ErrorKind::TabNotAllowed
-        | ErrorKind::TabInBlockIndentation
-        | ErrorKind::TabInIndentation
-        | ErrorKind::TabAtBlockScalarStart => Some("indent with spaces: YAML does not allow tabs there"),
-        ErrorKind::MappingValueNotAllowed => {
-            Some("put quotes around a text that holds `: `, or check the indentation of this line")
-        }
-        ErrorKind::UnclosedQuotedScalar => Some("close the quote"),
-        ErrorKind::UnclosedFlowCollection { open: '{' } => {
-            Some("close the `{`, or put quotes around a text that starts with it")
-        }
-        ErrorKind::UnclosedFlowCollection { .. } => {
-            Some("close the bracket, or put quotes around a text that starts with it")
-        }
-        ErrorKind::UnexpectedCharacter { .. } => Some("put quotes around a text that starts with a special character"),
-        ErrorKind::UnknownAnchor => {
-            Some("an alias `*name` needs an anchor `&name` before it; a text that starts with `*` needs quotes")
-        }
-        ErrorKind::UnknownQuotedScalarEscape => Some("use single quotes for text with backslashes"),
-        _ => None,
-    };
-    let message = format!("invalid YAML: {}", error.info());
-    match help {
-        Some(help) => findings.error_help(code::SYNTAX, at, message, help),
-        None => findings.error(code::SYNTAX, at, message),
-    }
-    Stop
 }

@@ -30,13 +30,14 @@ pub enum Event {
         /// How.
         ended: Ended,
     },
-    /// Somebody wants the run to stop. The first time, steps in flight are killed and steps whose `if` names
-    /// `always()` or `cancelled()` still run; with `force` nothing more starts.
+    /// Somebody wants the run to stop. Steps in flight are killed, and of those that wait only steps whose `if` names
+    /// `always()` or `cancelled()` still run, the others are skipped once their needs are over. With `force`, which may
+    /// follow, these clean-up steps are killed too and nothing more starts.
     CancelRequested {
         /// Skip the clean-up steps too.
         force: bool,
     },
-    /// The workflow-level timeout ran out.
+    /// The workflow-level timeout ran out. As a cancel, with `failure()` instead of `cancelled()`.
     DeadlinePassed,
 }
 

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use crate::expr::{ExprError, Scope, Status, Template};
-use crate::workflow::{StepIndex, Workflow};
+use crate::workflow::StepIndex;
 
-use super::{Cancel, Launch, Plan, Settled, Why};
+use super::{Cancel, Launch, Plan, Settled};
 
 impl Plan {
     /// What to start for an attempt of `step` that is in flight.
@@ -18,7 +18,10 @@ impl Plan {
     /// # Errors
     /// An expression in `env` or `working-directory` has no value: the attempt fails with that message.
     pub fn launch(&self, step: StepIndex) -> Result<Launch, ExprError> {
-        let rules = &self.workflow.steps[step.0 as usize];
+        let Some(rules) = self.workflow.steps.get(step.0 as usize) else {
+            let message = format!("there is no step number {}", step.0);
+            return Err(ExprError { expression: String::new(), offset: 0, message });
+        };
         let env = self.env(step.0)?;
         let working_directory = rules
             .working_directory
@@ -163,63 +166,4 @@ impl Env {
 
 fn within(place: &str, error: ExprError) -> ExprError {
     ExprError { message: format!("in {place}: {}", error.message), ..error }
-}
-
-/// Heap bytes of outputs, with what a tree of strings costs a leaf.
-pub(super) fn outputs_bytes(outputs: &BTreeMap<String, String>) -> usize {
-    outputs.iter().map(|(name, value)| name.len() + value.len() + 96).sum()
-}
-
-/// Heap bytes of a reason.
-pub(super) fn why_bytes(why: &Why) -> usize {
-    match why {
-        Why::ConditionError { message: text } | Why::NeedFailed { step: text } | Why::NeedSkipped { step: text } => {
-            text.len()
-        }
-        Why::ConditionFalse | Why::RunCancelled | Why::RunTimedOut => 0,
-    }
-}
-
-/// Heap bytes of a JSON value.
-pub(super) fn json_bytes(value: &Value) -> usize {
-    let below = match value {
-        Value::String(text) => text.len(),
-        Value::Array(list) => list.iter().map(json_bytes).sum(),
-        Value::Object(map) => map.iter().map(|(name, value)| name.len() + 64 + json_bytes(value)).sum(),
-        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
-    };
-    size_of::<Value>() + below
-}
-
-/// Heap bytes of a workflow: an estimate from above.
-pub(super) fn workflow_bytes(workflow: &Workflow) -> usize {
-    let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
-    let env = |env: &[(String, Template)]| {
-        env.iter()
-            .map(|(name, template)| name.len() + template.bytes() + size_of::<(String, Template)>())
-            .sum::<usize>()
-    };
-    let inputs: usize = workflow
-        .inputs
-        .iter()
-        .map(|input| 256 + input.name.len() + text(&input.description) + input.default.as_ref().map_or(0, json_bytes))
-        .sum();
-    let steps: usize = workflow
-        .steps
-        .iter()
-        .map(|step| {
-            let templates = [&step.working_directory, &step.condition].into_iter().flatten().map(Template::bytes);
-            let shell = step.shell.argv.iter().map(|word| word.len() + size_of::<String>()).sum::<usize>();
-            size_of_val(step)
-                + step.id.len()
-                + text(&step.name)
-                + step.run.len()
-                + shell
-                + templates.sum::<usize>()
-                + env(&step.env)
-                + size_of_val(step.needs.as_slice())
-                + size_of_val(step.retry.on_exit_codes.as_slice())
-        })
-        .sum();
-    size_of_val(workflow) + workflow.name.len() + text(&workflow.description) + inputs + env(&workflow.env) + steps
 }

@@ -320,7 +320,7 @@ impl Simulation {
 }
 
 fn new_plan(workflow: &Arc<Workflow>, seed: u64) -> Plan {
-    let inputs = Inputs::from([("flag".to_owned(), json!(seed % 2 == 0))]);
+    let inputs = Inputs::from([("flag".to_owned(), json!(seed.is_multiple_of(2)))]);
     Plan::new(Arc::clone(workflow), inputs, "r", seed)
 }
 

@@ -406,6 +406,18 @@ d succeeded
 }
 
 #[test]
+fn a_condition_that_costs_too_much_fails_the_step() {
+    check(
+        "a: if range(100000) | join == ''",
+        "
+begin
+  a failed (if error: `range(100000) | join == ''`: out of fuel: the expression costs too much)
+  finished failed
+",
+    );
+}
+
+#[test]
 fn a_condition_error_is_not_forgiven() {
     check(
         "a:
@@ -484,6 +496,38 @@ begin
 a cancelled
   a cancelled
   b skipped (a failed)
+  finished failed
+",
+    );
+}
+
+#[test]
+fn failure_is_true_if_any_cause_is_a_failure_and_not_by_a_cancelled_step_alone() {
+    check(
+        "a: needs
+         b: needs
+         both: needs a b; if failure()
+         one: needs a; if failure()
+         mid: needs b; if always()
+         end: needs mid; if failure()",
+        "
+begin
+  ready a#1
+  ready b#1
+a cancelled
+  a cancelled
+  one skipped (if)
+b failed 1
+  b failed
+  ready both#1
+  ready mid#1
+both succeeded
+  both succeeded
+mid cancelled
+  mid cancelled
+  ready end#1
+end succeeded
+  end succeeded
   finished failed
 ",
     );
@@ -864,7 +908,8 @@ b succeeded
 fn a_deadline_after_a_cancel_changes_nothing() {
     check(
         "a:
-         tidy: if always()",
+         tidy: if always()
+         tell: if always() && failure()",
         "
 begin
   ready a#1
@@ -877,6 +922,7 @@ a cancelled
 deadline
 tidy succeeded
   tidy succeeded
+  tell skipped (if)
   finished cancelled
 ",
     );
@@ -958,13 +1004,16 @@ d succeeded
 fn all_kept() {
     check(
         "a:
-         b: needs a",
+         b: needs a
+         c:",
         "
 keep a skipped
+keep c skipped
 keep b skipped
 begin
   a skipped (if)
   b skipped (a skipped)
+  c skipped (if)
   finished succeeded
 ",
     );
@@ -1269,4 +1318,39 @@ fn five_thousand_skips_need_no_stack() {
     };
     let thread = std::thread::Builder::new().stack_size(128 * 1024).spawn(run).unwrap();
     assert_eq!(thread.join().unwrap(), 5_001);
+}
+
+/// The store keeps events as JSON: these forms must be read for as long as there are old runs.
+#[test]
+fn events_and_reasons_keep_their_form() {
+    let plan = plan("a:");
+    for (line, form) in [
+        ("keep a skipped v=1", r#"{"kind":"kept","step":0,"outcome":"skipped","outputs":{"v":"1"}}"#),
+        (
+            "a#2 timed_out",
+            r#"{"kind":"ended","step":0,"attempt":2,"ended":{"outcome":"timed_out","exit_code":null,"outputs":{}}}"#,
+        ),
+        ("force", r#"{"kind":"cancel_requested","force":true}"#),
+        ("deadline", r#"{"kind":"deadline_passed"}"#),
+    ] {
+        let event = event(&plan, line);
+        assert_eq!(serde_json::to_string(&event).unwrap(), form);
+        assert_eq!(serde_json::from_str::<Event>(form).unwrap(), event);
+    }
+    for (why, form) in [
+        (Why::ConditionFalse, r#"{"why":"condition_false"}"#),
+        (Why::ConditionError { message: "m".to_owned() }, r#"{"why":"condition_error","message":"m"}"#),
+        (Why::NeedFailed { step: "a".to_owned() }, r#"{"why":"need_failed","step":"a"}"#),
+        (Why::NeedSkipped { step: "a".to_owned() }, r#"{"why":"need_skipped","step":"a"}"#),
+        (Why::RunCancelled, r#"{"why":"run_cancelled"}"#),
+        (Why::RunTimedOut, r#"{"why":"run_timed_out"}"#),
+    ] {
+        assert_eq!(serde_json::to_string(&why).unwrap(), form);
+        assert_eq!(serde_json::from_str::<Why>(form).unwrap(), why);
+    }
+}
+
+#[test]
+fn an_unknown_step_cannot_be_launched() {
+    assert_eq!(plan("a:").launch(StepIndex(7)).unwrap_err().message, "there is no step number 7");
 }

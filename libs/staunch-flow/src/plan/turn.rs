@@ -1,12 +1,13 @@
 //! The work that follows from one event: settle, pass it on to those who need it, start what may start.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::outcome::{Outcome, RunOutcome};
 use crate::workflow::{ContinueOnError, Step, StepIndex};
 
-use super::{Cancel, Effect, Ended, Plan, Settled, Taint, Track, Why, scope};
+use super::{Cancel, Effect, Ended, Plan, Settled, Taint, Track, Why, bytes};
 
 /// One event's work on a plan. A queue instead of recursion: a chain of 5,000 skipped steps needs no stack.
 pub(super) struct Turn<'p> {
@@ -24,7 +25,7 @@ impl<'p> Turn<'p> {
     /// Remembers what a rerun keeps; [`Turn::begin`] settles it.
     pub(super) fn keep(&mut self, step: u32, outcome: Outcome, outputs: &BTreeMap<String, String>) {
         self.plan.kept.insert(step, (outcome, outputs.clone()));
-        self.plan.bytes += scope::outputs_bytes(outputs);
+        self.plan.bytes += bytes::of_outputs(outputs);
     }
 
     pub(super) fn begin(&mut self) {
@@ -33,7 +34,7 @@ impl<'p> Turn<'p> {
         let whys: Vec<Option<Why>> =
             kept.keys().map(|&step| skipped(step).then(|| self.why_kept_skipped(step, skipped))).collect();
         for ((step, (outcome, outputs)), why) in kept.into_iter().zip(whys) {
-            self.plan.bytes -= scope::outputs_bytes(&outputs);
+            self.plan.bytes -= bytes::of_outputs(&outputs);
             let forgiven = is_failure(outcome) && self.step(step).continue_on_error != ContinueOnError::No;
             self.settle(step, End { outcome, forgiven, why, outputs, ..End::default() });
         }
@@ -78,7 +79,7 @@ impl<'p> Turn<'p> {
             return;
         }
         self.plan.cancel = wish;
-        self.plan.cancel_bit |= self.stop(Outcome::Cancelled, force);
+        self.plan.cancel_hit |= self.stop(Outcome::Cancelled, force);
     }
 
     pub(super) fn deadline(&mut self) {
@@ -86,7 +87,8 @@ impl<'p> Turn<'p> {
             return;
         }
         self.plan.deadline = true;
-        self.plan.deadline_bit |= self.stop(Outcome::TimedOut, false);
+        // It cannot miss: while a run is not stopping, something is in flight.
+        self.stop(Outcome::TimedOut, false);
     }
 
     /// Kills what is in flight, except clean-up steps unless `force`; whether that hit anything.
@@ -163,19 +165,18 @@ impl<'p> Turn<'p> {
         let (cancelled, out_of_time) = (why == Some(Why::RunCancelled), why == Some(Why::RunTimedOut));
         let inherited = plan.taint_of_needs(step);
         let taint = if bad || cancelled || out_of_time {
-            let failure = is_failure(outcome) || out_of_time;
-            Some(Taint { culprit: step, failure: failure || inherited.is_some_and(|taint| taint.failure) })
+            let failure = is_failure(outcome) || inherited.is_some_and(|taint| taint.failure);
+            Some(Taint { culprit: step, failure })
         } else {
             inherited
         };
         plan.failed |= bad;
-        plan.cancel_bit |= cancelled;
-        plan.deadline_bit |= out_of_time;
+        plan.cancel_hit |= cancelled;
         plan.unsettled -= 1;
         if matches!(plan.tracks[step as usize], Track::InFlight { .. }) {
             plan.in_flight -= 1;
         }
-        plan.bytes += scope::outputs_bytes(&outputs) + why.as_ref().map_or(0, scope::why_bytes);
+        plan.bytes += bytes::of_outputs(&outputs) + why.as_ref().map_or(0, bytes::of_why);
         self.effects.push(Effect::Settled { step: StepIndex(step), outcome, why: why.clone() });
         let settled = Settled { outcome, forgiven, attempts, why, exit_code, outputs, taint };
         plan.tracks[step as usize] = Track::Settled(settled.into());
@@ -185,7 +186,7 @@ impl<'p> Turn<'p> {
     /// Passes on the news, starts what may start, and ends the run when all is settled.
     pub(super) fn finish(mut self) -> Vec<Effect> {
         while let Some(settled) = self.news.pop_front() {
-            let graph = std::sync::Arc::clone(&self.plan.graph);
+            let graph = Arc::clone(&self.plan.graph);
             for &step in graph.successors(settled) {
                 if let Track::Waiting { needs_left } = &mut self.plan.tracks[step as usize] {
                     *needs_left -= 1;
@@ -205,8 +206,8 @@ impl<'p> Turn<'p> {
             plan.tracks[step as usize] = Track::InFlight { attempt: 1, killed: false, cleanup };
             self.effects.push(Effect::Ready { step: StepIndex(step), attempt: 1, delay: Duration::ZERO });
         }
-        if plan.begun && plan.unsettled == 0 && plan.outcome.is_none() {
-            let outcome = match (plan.cancel_bit, plan.deadline_bit, plan.failed) {
+        if plan.begun && plan.unsettled == 0 {
+            let outcome = match (plan.cancel_hit, plan.deadline, plan.failed) {
                 (true, _, _) => RunOutcome::Cancelled,
                 (_, true, _) => RunOutcome::TimedOut,
                 (_, _, true) => RunOutcome::Failed,

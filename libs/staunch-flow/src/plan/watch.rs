@@ -20,6 +20,8 @@ pub(super) struct Watch {
     bad: BTreeSet<usize>,
     /// Attempts in flight, and whether they shall be killed.
     flying: BTreeMap<usize, (u32, bool)>,
+    /// Steps that started while the run was stopping.
+    cleanup: BTreeSet<usize>,
     /// The end that the last event told.
     last_end: Option<(usize, u32, Ended)>,
     cancelled: bool,
@@ -59,6 +61,7 @@ impl Watch {
             settled: BTreeMap::new(),
             bad: BTreeSet::new(),
             flying: BTreeMap::new(),
+            cleanup: BTreeSet::new(),
             last_end: None,
             cancelled: false,
             forced: false,
@@ -100,11 +103,15 @@ impl Watch {
                 Effect::Ready { step, attempt, delay } => {
                     self.check_ready(step.0 as usize, *attempt, delay.is_zero());
                     self.flying.insert(step.0 as usize, (*attempt, false));
+                    if self.cancelled || self.deadline {
+                        self.cleanup.insert(step.0 as usize);
+                    }
                 }
                 Effect::Kill { step, attempt, because } => {
                     let flying = self.flying.get_mut(&(step.0 as usize)).unwrap();
                     assert_eq!(*flying, (*attempt, false), "a kill of what does not fly or is being killed");
                     flying.1 = true;
+                    assert!(self.forced || !self.cleanup.contains(&(step.0 as usize)), "clean-up is killed");
                     self.cancel_hit |= *because == Outcome::Cancelled;
                     self.deadline_hit |= *because == Outcome::TimedOut;
                     assert!(if *because == Outcome::Cancelled { self.cancelled } else { self.deadline });

@@ -120,6 +120,15 @@ fn five_thousand_steps_in_one_circle() {
 }
 
 #[test]
+fn a_circle_of_ids_that_are_too_long() {
+    let id = |step: usize| format!("{}{}", "x".repeat(4_000), step % 18);
+    let steps: String = (0..18).fold(String::new(), |text, step| {
+        text + &format!("- {{id: {}, run: a, needs: [{}]}}\n", id(step), id(step + 1))
+    });
+    said(format!("steps:\n{steps}").as_bytes(), "cycle");
+}
+
+#[test]
 fn many_circles_are_said_once_each() {
     let steps: String = (0..200).fold(String::new(), |text, pair| {
         text + &format!("- {{id: a{pair}, run: x, needs: [b{pair}]}}\n- {{id: b{pair}, run: x, needs: [a{pair}]}}\n")
@@ -144,13 +153,110 @@ fn thousands_of_unknown_needs_and_keys() {
 }
 
 #[test]
-fn an_error_beyond_the_last_diagnostic_still_counts() {
-    // 150 warnings come first in the list; the only error comes after them.
-    let needs = "a, ".repeat(150);
-    let text = format!("steps:\n- {{id: a, run: x}}\n- {{run: y, needs: [{needs}]}}\n- {{run: z, needs: [nobody]}}\n");
-    let parsed = answer(text.as_bytes());
-    assert!(parsed.workflow.is_none());
-    assert_eq!(parsed.diagnostics.len(), 100);
+fn errors_come_before_warnings_when_there_is_too_much_to_say() {
+    let text = |need: &str| {
+        let needs = "a, ".repeat(150);
+        format!("steps:\n- {{id: a, run: x}}\n- {{run: y, needs: [{needs}]}}\n- {{run: z, needs: [{need}]}}\n")
+    };
+    let warned = answer(text("a").as_bytes());
+    assert!(warned.workflow.is_some(), "warnings do not make a file unusable, however many");
+    assert_eq!((warned.diagnostics.len(), codes(&warned)[99]), (100, "too_many_diagnostics"));
+    assert_eq!(warned.diagnostics[99].message, "and 50 more, not shown");
+    let refused = answer(text("nobody").as_bytes());
+    assert!(refused.workflow.is_none());
+    assert_eq!(refused.diagnostics.len(), 100);
+    assert!(codes(&refused).contains(&"unknown_step"), "{:?}", codes(&refused));
+}
+
+#[test]
+fn tens_of_thousands_of_names_in_expressions() {
+    // 64 expressions of 40 names in each of 12 variables: 30,720 names, right and wrong ones.
+    for (name, code) in [
+        ("inputs.a", None),
+        ("inputs.b", Some("unknown_input")),
+        ("steps.x.outcome", Some("unknown_step")),
+        ("nobody", Some("unknown_name")),
+    ] {
+        let expression = vec![name; 40].join("~");
+        let value = format!("${{{{{expression}}}}} ").repeat(64);
+        let env: String = (0..12).fold(String::new(), |env, number| env + &format!("V{number}: \"{value}\"\n  "));
+        let parsed = answer(format!("inputs: {{ a: }}\nenv:\n  {env}\nsteps: [{{ run: x }}]\n").as_bytes());
+        assert_eq!(parsed.diagnostics.first().map(|said| said.code), code);
+        assert_eq!(parsed.workflow.is_some(), code.is_none());
+    }
+}
+
+#[test]
+fn a_megabyte_of_every_mark() {
+    let marks = [
+        "[",
+        "{",
+        "- ",
+        "? ",
+        ": ",
+        "a: ",
+        "\"",
+        "'",
+        "\"\" ",
+        "# ",
+        "&a ",
+        "*a ",
+        "!a ",
+        "| ",
+        ">\n",
+        "%a\n",
+        "---\n",
+        "...\n",
+        "\t",
+        " ",
+        "\n",
+        "\r",
+        ",",
+        "[]",
+        "{}",
+        "[],",
+        "{a: b},",
+        "a\n",
+        "a: b\n",
+        "- a\n",
+        "-\n",
+        "?\n",
+        ":\n",
+        "a:\n",
+        "\\",
+        "${{",
+        "}}",
+        "é",
+        "\u{feff}",
+        "\u{2028}",
+        "<<: ",
+        "a: *a\n",
+        "'a': ",
+        "\"a\": [",
+        "- ? ",
+        "@",
+        "`",
+        "a:b",
+        "a #",
+        "[a, ",
+        "{a, ",
+        "steps:\n",
+        "- run: a\n",
+        "? a\n: b\n",
+        "\n ",
+        "\n\t",
+        "'\n",
+        "\"\\\n",
+        "|\n a\n",
+        "&a\n",
+        "!<a> ",
+    ];
+    for mark in marks {
+        for (before, after) in [("", ""), ("steps: [", "]"), ("steps:\n- run: |\n    ", "")] {
+            let count = ((1 << 20) - before.len() - after.len()) / mark.len();
+            answer(format!("{before}{}{after}", mark.repeat(count)).as_bytes());
+        }
+    }
 }
 
 #[test]
@@ -182,11 +288,58 @@ fn huge_scalars() {
     assert!(said(format!("steps: [{{run: {big}}}]").as_bytes(), "too_big").contains("more than 131071"));
 }
 
+/// What a file of `count` of something is, and the message when there is one too many.
+type Counted = (usize, fn(usize) -> String, &'static str);
+
+fn listed(count: usize, entry: impl Fn(usize) -> String) -> String {
+    (0..count).map(entry).collect::<Vec<_>>().join(", ")
+}
+
+#[test]
+fn every_count_and_length_at_and_over_its_bound() {
+    let bounds: [Counted; 10] = [
+        (
+            256,
+            |n| format!("steps: [{{run: a, env: {{{}}}}}]", listed(n, |i| format!("A{i}: b"))),
+            "`env` has 257 variables",
+        ),
+        (100, |n| format!("inputs: {{{}}}\nsteps: [{{run: a}}]", listed(n, |i| format!("i{i}: {{}}"))), "101 inputs"),
+        (
+            1_000,
+            |n| format!("inputs: {{i: {{options: [{}]}}}}\nsteps: [{{run: a}}]", listed(n, |i| i.to_string())),
+            "found 1001",
+        ),
+        (64, |n| format!("steps: [{{run: a, shell: [{}]}}]", listed(n, |_| "a".to_owned())), "found 65"),
+        (
+            256,
+            |n| format!("steps: [{{run: a, continue-on-error: [{}]}}]", listed(n, |i| (i % 255 + 1).to_string())),
+            "found 257",
+        ),
+        (100, |n| format!("steps: [{{run: a, id: {}}}]", "x".repeat(n)), "cannot be an id"),
+        (100, |n| format!("name: {}\nsteps: [{{run: a}}]", "x".repeat(n)), "cannot name a workflow"),
+        (4_096, |n| format!("description: {}\nsteps: [{{run: a}}]", "x".repeat(n)), "4097 bytes"),
+        (256, |n| format!("steps: [{{run: a, env: {{{}: b}}}}]", "X".repeat(n)), "cannot name an environment variable"),
+        (65_536, |n| format!("steps: [{{run: a, env: {{A: {}}}}}]", "x".repeat(n)), "65537 bytes"),
+    ];
+    for (bound, file, message) in bounds {
+        for fits in [bound - 1, bound] {
+            let said = answer(file(fits).as_bytes()).diagnostics;
+            assert!(said.is_empty(), "{fits}: {}", said[0].message);
+        }
+        let parsed = answer(file(bound + 1).as_bytes());
+        assert!(parsed.workflow.is_none() && parsed.diagnostics.len() == 1, "{message}");
+        assert!(parsed.diagnostics[0].message.contains(message), "{}", parsed.diagnostics[0].message);
+    }
+}
+
 #[test]
 fn scripts_at_and_over_what_the_system_takes() {
     let text = |bytes: usize| format!("steps: [{{run: {}}}]", "x".repeat(bytes));
     assert!(answer(text(131_071).as_bytes()).workflow.is_some());
     assert!(said(text(131_072).as_bytes(), "too_big").contains("131072 bytes"));
+    let commands = |bytes: usize| format!("steps: [{{commands: [{}, {}]}}]", "x".repeat(65_536), "x".repeat(bytes));
+    assert!(answer(commands(65_534).as_bytes()).workflow.is_some());
+    assert!(said(commands(65_535).as_bytes(), "too_big").contains("131072 bytes"));
 }
 
 #[test]
@@ -236,6 +389,9 @@ fn anchors_and_merge_keys_work() {
         .map(|step| (step.run.as_str(), step.timeout.unwrap().as_secs(), step.env.len()))
         .collect();
     assert_eq!(runs, [("a", 5, 1), ("c", 5, 1), ("a", 1, 2)]);
+    let keys = "steps:\n  - { &r run: x, &i id: *r , name: *i }\n  - { *r : *i, ? *i : b }\n";
+    let steps = answer(keys.as_bytes()).workflow.unwrap().steps;
+    assert_eq!((steps[0].id.as_str(), steps[0].name.as_deref(), steps[1].run.as_str()), ("run", Some("id"), "id"));
     assert!(said(b"steps: [{ <<: a, run: b }]", "wrong_type").contains("merge key"));
     assert_eq!(codes(&answer(b"steps: [{ '<<': a, run: b }]")), ["unknown_key"]);
     assert_eq!(codes(&answer(b"a: &a { <<: *a }")), ["syntax"]);

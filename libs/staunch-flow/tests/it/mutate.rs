@@ -84,10 +84,11 @@ const WORDS: &[&str] = &[
     ",",
 ];
 
-/// One of the seeds, changed in one to sixteen places.
+/// One of the seeds, mostly changed in a few places, so that most of it keeps its meaning, and now and then in many.
 pub(crate) fn mutated(rng: &mut Rng, seeds: &[Vec<u8>]) -> Vec<u8> {
     let mut bytes = seeds.get(rng.below(seeds.len())).cloned().unwrap_or_default();
-    for _ in 0..=rng.below(16) {
+    let changes = if rng.below(8) == 0 { 16 } else { 3 };
+    for _ in 0..=rng.below(changes) {
         change(rng, &mut bytes, seeds);
     }
     bytes
@@ -97,8 +98,9 @@ fn change(rng: &mut Rng, bytes: &mut Vec<u8>, seeds: &[Vec<u8>]) {
     let at = rng.below(bytes.len() + 1);
     let end = (at + rng.below(64)).min(bytes.len());
     match rng.below(9) {
-        0 if at < bytes.len() => bytes[at] ^= 1 << rng.below(8),
-        1 if at < bytes.len() => bytes[at] = rng.next() as u8,
+        // Bytes above 127 end the reading at once, so they come seldom.
+        0 if at < bytes.len() => bytes[at] = (rng.next() as u8) >> usize::from(rng.below(8) != 0),
+        1 if at < bytes.len() => bytes[at] = b" \n:-[]{}\"'#&*|>,?!%@`0a"[rng.below(23)],
         2 => drop(bytes.drain(at..end)),
         3 => {
             let word = WORDS[rng.below(WORDS.len())].as_bytes();

@@ -3,9 +3,10 @@
 use std::os::unix::fs::MetadataExt;
 
 use super::model::{Heard, files, fixture, hear, key, pattern};
-use crate::logs::Stream::Stdout;
+use crate::logs::Stream::{Stderr, Stdout};
 use crate::logs::frame::{BLOCK, HEADER, MARK};
 use crate::logs::name::{Form, LogName};
+use crate::logs::reader::RECORD_COST;
 
 /// What one record can hold that fills a block.
 const PER_BLOCK: u64 = BLOCK - (HEADER + MARK) as u64;
@@ -72,7 +73,8 @@ fn two_hundred_megabytes_stay_within_the_cap_on_disk() {
     let f = fixture(cap, 0);
     let mut writer = f.logs.writer(key(1), 1);
     let chunk = 1 << 20;
-    let of = |n: u64| -> Vec<u8> { (0..chunk).map(|i: u64| (n + i / 64) as u8).collect() };
+    let base = pattern(0, chunk);
+    let of = |n: u8| -> Vec<u8> { [&[n], &base[1..]].concat() };
     let path = f.logs.root().join(LogName { attempt: key(1), epoch: 1 }.path(Form::Raw));
     for n in 0..200 {
         writer.append(Stdout, 0, &of(n)).unwrap();
@@ -128,5 +130,24 @@ fn a_reader_that_was_overtaken_hears_of_a_gap_and_goes_on() {
 }
 
 fn read_cost(records: usize) -> u64 {
-    (records as u64 - 1) * (size_of::<crate::logs::Record>() as u64 + 16)
+    (records as u64 - 1) * RECORD_COST as u64
+}
+
+#[test]
+fn a_page_of_many_small_records_stays_within_its_bytes() {
+    let f = fixture(8 << 20, 0);
+    let mut writer = f.logs.writer(key(1), 1);
+    for n in 0..30_000 {
+        writer.append(if n % 2 == 0 { Stdout } else { Stderr }, 0, b"x").unwrap();
+    }
+    writer.flush().unwrap();
+    for bytes_max in [1, 1_000, 100_000] {
+        let page = f.logs.read(key(1), 1, None, 0, bytes_max).unwrap();
+        let held: usize = page.records.iter().map(|r| r.bytes.capacity() + RECORD_COST).sum();
+        assert!(
+            held <= bytes_max + RECORD_COST && (bytes_max < 1_000 || held > bytes_max / 2),
+            "{held} for {bytes_max}"
+        );
+    }
+    assert_eq!(hear(&f.logs, key(1), None, 0, 100_000).bytes(Stderr), vec![b'x'; 15_000]);
 }

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use super::model::{Fixture, files, fixture, hear, key, limits, pattern};
 use crate::logs::Stream::{Stderr, Stdout};
-use crate::logs::frame::BLOCK;
+use crate::logs::frame::{BLOCK, HEADER, MARK};
 use crate::logs::name::{Form, LogName};
 use crate::logs::{Logs, Recovered};
 
@@ -103,6 +103,22 @@ fn beyond_the_cap_the_file_alone_tells_what_the_writer_told() {
 }
 
 #[test]
+fn what_a_slot_held_before_is_not_taken_for_the_newest() {
+    // Four records fill a block, so they lie at the same places in each: those of a former round look whole here.
+    let len = (BLOCK as usize - MARK) / 4 - HEADER;
+    let f = fixture(4 * BLOCK, 0);
+    let mut writer = f.logs.writer(key(1), 1);
+    for n in 0..50 {
+        writer.append(Stdout, 0, &pattern(n * len as u64, len)).unwrap();
+        writer.flush().unwrap();
+    }
+    let live = hear(&f.logs, key(1), None, 0, 1 << 20);
+    drop(writer);
+    let left = hear(&f.logs, key(1), None, 0, 1 << 20);
+    assert_eq!((left.pieces, left.next), (live.pieces, live.next));
+}
+
+#[test]
 fn recovery_removes_what_nobody_remembers_and_what_is_unfinished() {
     let f = fixture(1 << 20, 0);
     for n in 1..=4 {
@@ -116,6 +132,8 @@ fn recovery_removes_what_nobody_remembers_and_what_is_unfinished() {
     let sealed = f.logs.root().join(LogName { attempt: key(2), epoch: 1 }.path(Form::Sealed));
     std::fs::write(sealed.with_extension(""), b"raw").unwrap();
     std::fs::write(sealed.with_file_name("3.1.2.log.zst.tmp"), b"half").unwrap();
+    // Made, and killed before the first byte was in.
+    std::fs::write(sealed.with_file_name("3.1.3.log"), b"").unwrap();
     let foreign = sealed.with_file_name("notes.txt");
     std::fs::write(&foreign, b"not ours").unwrap();
     let root = f.directory.path().join("logs");
@@ -124,7 +142,7 @@ fn recovery_removes_what_nobody_remembers_and_what_is_unfinished() {
     live.append(Stdout, 0, b"running").unwrap();
     live.flush().unwrap();
     let recovered = logs.recover(&mut |name| Ok(name.attempt.run != key(3).run && name.attempt.run != key(4).run));
-    assert_eq!(recovered.unwrap(), Recovered { removed: 4, sealed: 1, left: 0 });
+    assert_eq!(recovered.unwrap(), Recovered { removed: 5, sealed: 1, left: 0 });
     let left: Vec<_> = files(&root).into_iter().map(|(name, _)| name).collect();
     assert_eq!(left, ["3.1.1.log", "3.1.1.log.zst", "3.1.1.log.zst", "notes.txt"]);
     assert_eq!(logs.usage_bytes(), files(&root).iter().map(|(_, len)| len).sum::<u64>());
@@ -137,6 +155,18 @@ fn recovery_removes_what_nobody_remembers_and_what_is_unfinished() {
         logs.remove(key(n).run).unwrap();
     }
     assert_eq!((logs.usage_bytes(), files(&root)), (0, vec![]));
+}
+
+#[test]
+fn what_an_older_writer_of_the_same_name_left_is_overwritten() {
+    let f = fixture(1 << 20, 0);
+    for text in ["the first one, which is longer", "second"] {
+        let mut writer = f.logs.writer(key(1), 1);
+        writer.append(Stdout, 0, text.as_bytes()).unwrap();
+        writer.flush().unwrap();
+        assert_eq!(hear(&f.logs, key(1), None, 0, 100).bytes(Stdout), text.as_bytes());
+        assert_eq!(f.logs.usage_bytes(), files(f.logs.root())[0].1);
+    }
 }
 
 #[test]

@@ -147,6 +147,29 @@ fn tail_is_where_the_last_lines_begin() {
 }
 
 #[test]
+fn tail_of_a_log_whose_last_line_is_open() {
+    for (text, tails) in [
+        ("a\nb", ["", "b", "a\nb"]),
+        ("a\n\n", ["", "\n", "a\n\n"]),
+        ("\n", ["", "\n", "\n"]),
+        ("ab", ["", "ab", "ab"]),
+    ] {
+        let f = fixture(1 << 20, 1000);
+        let mut writer = f.logs.writer(key(1), 1);
+        for (n, byte) in text.bytes().enumerate() {
+            writer.append(if n % 2 == 0 { Stdout } else { Stderr }, 0, &[byte]).unwrap();
+        }
+        let place = writer.seal().unwrap();
+        for (lines, tail) in tails.into_iter().enumerate() {
+            let from = f.logs.tail(key(1), 1, Some(&place), lines).unwrap();
+            let heard: Vec<u8> =
+                hear(&f.logs, key(1), Some(&place), from, 100).pieces.into_iter().flat_map(|p| p.unwrap().1).collect();
+            assert_eq!(heard, tail.as_bytes(), "{lines} of {text:?}");
+        }
+    }
+}
+
+#[test]
 fn a_cut_page_does_not_cut_a_character() {
     let f = fixture(1 << 20, 1000);
     let mut writer = f.logs.writer(key(1), 1);

@@ -1,0 +1,194 @@
+//! The metrics, as Prometheus reads them. Every name and every label stands in this file: none comes from a client.
+
+use std::fmt;
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::header::CONTENT_TYPE;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, text};
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Registry;
+use staunch_engine::EngineStats;
+use staunch_store::Usage;
+
+use crate::app::App;
+use crate::problem::Refusal;
+use crate::process::Process;
+use crate::tally::Tally;
+
+/// The state words of runs, as the store counts them.
+const STATES: [&str; 3] = ["queued", "running", "ended"];
+
+/// What the server holds and has done, in the OpenMetrics text format.
+#[utoipa::path(
+    get, path = "/metrics", tag = "health",
+    responses((status = 200, description = "OpenMetrics text.", body = String, content_type = "application/openmetrics-text")),
+)]
+pub(super) async fn show_metrics(State(app): State<App>) -> Result<Response, Refusal> {
+    let usage = app.engine.store().usage().await;
+    if let Err(error) = &usage {
+        // A store that is closed or broken must not take the other numbers with it.
+        tracing::warn!("the store's usage is left out of the metrics: {error}");
+    }
+    let process = app.blocking(Process::read).await?;
+    let picture = Picture {
+        process,
+        usage: usage.ok(),
+        stats: app.engine.stats(),
+        ready: app.engine.ready().await.is_ok(),
+        streams: app.streams_open() as u64,
+        bodies: (app.bodies.budget().used(), app.bodies.budget().limit()),
+        memory_limit: app.engine.limits().memory_bytes_max(),
+        subscriptions: app.engine.feed().len() as u64,
+        tasks: app.engine.tasks().alive_by_kind().collect(),
+        panics: app.engine.tasks().panics(),
+        tally: Arc::clone(&app.tally),
+    };
+    let (mut registry, mut out) = (Registry::default(), String::new());
+    registry.register_collector(Box::new(picture));
+    text::encode(&mut out, &registry).map_err(Refusal::internal)?;
+    Ok(([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], out).into_response())
+}
+
+/// All that is told, read at one moment.
+#[derive(Debug)]
+struct Picture {
+    process: Option<Process>,
+    usage: Option<Usage>,
+    stats: EngineStats,
+    ready: bool,
+    streams: u64,
+    bodies: (u64, u64),
+    memory_limit: u64,
+    subscriptions: u64,
+    tasks: Vec<(&'static str, u64)>,
+    panics: u64,
+    tally: Arc<Tally>,
+}
+
+impl Collector for Picture {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let mut to = Sheet(encoder);
+        self.process(&mut to)?;
+        self.store(&mut to)?;
+        self.engine(&mut to)?;
+        self.http(&mut to)
+    }
+}
+
+impl Picture {
+    fn process(&self, to: &mut Sheet<'_>) -> fmt::Result {
+        let Some(process) = &self.process else { return Ok(()) };
+        to.gauge("process_resident_memory_bytes", "Resident memory", process.resident_bytes)?;
+        to.gauge("process_virtual_memory_bytes", "Virtual memory", process.virtual_bytes)?;
+        to.gauge("process_open_fds", "Open file descriptors", process.open_fds)?;
+        to.gauge("process_max_fds", "File descriptors that may be open", process.max_fds)?;
+        to.gauge("process_threads", "Threads", process.threads)?;
+        to.seconds_total("process_cpu_seconds", "Processor time", process.cpu_seconds)?;
+        to.seconds("process_start_time_seconds", "Start, in seconds since 1970 UTC", process.start_seconds)
+    }
+
+    fn store(&self, to: &mut Sheet<'_>) -> fmt::Result {
+        let Some(usage) = &self.usage else { return Ok(()) };
+        let runs = STATES.map(|state| (state, usage.runs.get(state).copied().unwrap_or(0)));
+        to.gauges("staunch_runs", "Runs that are remembered, by state", "state", runs)?;
+        to.gauge("staunch_attempts_in_flight", "Attempts that wait or run", usage.attempts_in_flight)?;
+        let bytes = [("database", usage.database_bytes), ("wal", usage.wal_bytes), ("logs", usage.log_bytes)];
+        to.gauges("staunch_disk_bytes", "Bytes on disk", "part", bytes)?;
+        to.total("staunch_store_commits", "Commits", usage.commits_total)?;
+        to.total("staunch_store_operations", "Operations in commits", usage.operations_total)?;
+        to.total("staunch_store_stale", "Results that came too late for the store", usage.stale_total)
+    }
+
+    fn engine(&self, to: &mut Sheet<'_>) -> fmt::Result {
+        let stats = &self.stats;
+        to.gauge("staunch_ready", "Whether runs are accepted and executed", self.ready.into())?;
+        to.gauge("staunch_steps_active", "Steps that run", stats.steps_active)?;
+        to.gauge("staunch_plans", "Plans in memory", stats.plans)?;
+        to.gauge("staunch_keepers", "Keeper processes", stats.keepers)?;
+        to.gauge("staunch_tasks_alive", "Tasks", stats.tasks)?;
+        to.gauges("staunch_tasks", "Tasks, by kind", "kind", self.tasks.iter().copied())?;
+        to.total("staunch_task_panics", "Tasks that panicked", self.panics)?;
+        to.gauge("staunch_feed_runs", "Runs that are watched", self.subscriptions)?;
+        to.total("staunch_attempts_started", "Attempts started", stats.attempts_started_total)?;
+        let ended = stats.attempts_ended_total.iter().map(|(word, n)| (*word, *n));
+        to.totals("staunch_attempts_ended", "Attempts ended, by outcome", "outcome", ended)?;
+        let ended = stats.runs_ended_total.iter().map(|(word, n)| (*word, *n));
+        to.totals("staunch_runs_ended", "Runs ended, by outcome", "outcome", ended)?;
+        to.total("staunch_stale", "Results dropped because the claim was no longer held", stats.stale_total)?;
+        to.total("staunch_left_behind", "Steps that left processes behind", stats.left_behind_total)?;
+        to.seconds("staunch_dispatch_idle_seconds", "Since the loop last turned", stats.dispatch_idle.as_secs_f64())?;
+        to.gauge("staunch_memory_limit_bytes", "Sum of all bounds on memory", self.memory_limit)?;
+        let (used, limit) = self.bodies;
+        let budgets = || stats.budgets.iter().copied().chain([("http_bodies", used, limit)]);
+        let held = budgets().map(|(name, used, _)| (name, used));
+        to.gauges("staunch_budget_bytes", "Bytes held, by budget", "budget", held)?;
+        let limits = budgets().map(|(name, _, limit)| (name, limit));
+        to.gauges("staunch_budget_limit_bytes", "Bytes that may be held, by budget", "budget", limits)
+    }
+
+    fn http(&self, to: &mut Sheet<'_>) -> fmt::Result {
+        let tally = &self.tally;
+        to.gauge("staunch_connections", "Open connections", tally.connections())?;
+        to.total("staunch_connections_accepted", "Connections accepted", tally.accepted())?;
+        to.total("staunch_accept_errors", "Connections that could not be accepted", tally.accept_errors())?;
+        to.gauge("staunch_streams", "Open event streams", self.streams)?;
+        to.total("staunch_streams_opened", "Event streams opened", tally.streams())?;
+        let answers = Tally::CLASSES.into_iter().zip(tally.answers());
+        to.totals("staunch_http_requests", "Requests answered, by class of status", "class", answers)
+    }
+}
+
+/// Where metrics are written to.
+struct Sheet<'a>(DescriptorEncoder<'a>);
+
+impl Sheet<'_> {
+    fn one(&mut self, name: &str, help: &str, metric: &impl EncodeMetric) -> fmt::Result {
+        metric.encode(self.0.encode_descriptor(name, help, None, metric.metric_type())?)
+    }
+
+    fn gauge(&mut self, name: &str, help: &str, value: u64) -> fmt::Result {
+        self.one(name, help, &ConstGauge::new(value))
+    }
+
+    fn seconds(&mut self, name: &str, help: &str, value: f64) -> fmt::Result {
+        self.one(name, help, &ConstGauge::new(value))
+    }
+
+    fn total(&mut self, name: &str, help: &str, value: u64) -> fmt::Result {
+        self.one(name, help, &ConstCounter::new(value))
+    }
+
+    fn seconds_total(&mut self, name: &str, help: &str, value: f64) -> fmt::Result {
+        self.one(name, help, &ConstCounter::new(value))
+    }
+
+    fn gauges(
+        &mut self,
+        name: &str,
+        help: &str,
+        label: &'static str,
+        values: impl IntoIterator<Item = (&'static str, u64)>,
+    ) -> fmt::Result {
+        let mut values = values.into_iter().map(|(word, value)| (word, ConstGauge::new(value))).peekable();
+        let Some((_, first)) = values.peek() else { return Ok(()) };
+        let mut family = self.0.encode_descriptor(name, help, None, first.metric_type())?;
+        values.try_for_each(|(word, value)| value.encode(family.encode_family(&[(label, word)])?))
+    }
+
+    fn totals(
+        &mut self,
+        name: &str,
+        help: &str,
+        label: &'static str,
+        values: impl IntoIterator<Item = (&'static str, u64)>,
+    ) -> fmt::Result {
+        let mut values = values.into_iter().map(|(word, value)| (word, ConstCounter::new(value))).peekable();
+        let Some((_, first)) = values.peek() else { return Ok(()) };
+        let mut family = self.0.encode_descriptor(name, help, None, first.metric_type())?;
+        values.try_for_each(|(word, value)| value.encode(family.encode_family(&[(label, word)])?))
+    }
+}

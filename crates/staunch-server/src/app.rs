@@ -1,0 +1,85 @@
+//! What handlers share: the engine, and the bounds of the HTTP face.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use staunch_engine::Engine;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::body::Bodies;
+use crate::bounds::{READS_MAX, Times};
+use crate::problem::{Code, Refusal};
+use crate::tally::Tally;
+
+/// One HTTP face of one engine.
+#[derive(Clone)]
+pub(crate) struct App {
+    /// The engine.
+    pub(crate) engine: Engine,
+    /// How long things may take.
+    pub(crate) times: Times,
+    /// Request bodies.
+    pub(crate) bodies: Arc<Bodies>,
+    /// Counts for the metrics.
+    pub(crate) tally: Arc<Tally>,
+    /// The OpenAPI document.
+    pub(crate) openapi: Bytes,
+    streams: Arc<Semaphore>,
+    reads: Arc<Semaphore>,
+}
+
+impl App {
+    /// The face of `engine`.
+    pub(crate) fn new(engine: Engine, times: Times, openapi: Bytes) -> Self {
+        let limits = engine.limits();
+        Self {
+            times,
+            bodies: Arc::new(Bodies::new(limits.bodies_bytes_max, times.body)),
+            tally: Arc::new(Tally::default()),
+            openapi,
+            streams: Arc::new(Semaphore::new(limits.streams_max as usize)),
+            reads: Arc::new(Semaphore::new(READS_MAX)),
+            engine,
+        }
+    }
+
+    /// A place among the event streams; it is free again when dropped.
+    pub(crate) fn stream(&self) -> Result<OwnedSemaphorePermit, Refusal> {
+        let permit = Arc::clone(&self.streams).try_acquire_owned().map_err(|_| {
+            let max = self.engine.limits().streams_max;
+            Refusal::new(Code::StreamsFull)
+                .detail(format_args!("at most {max} may be open"))
+                .retry_after(std::time::Duration::from_secs(5))
+        })?;
+        self.tally.stream_opened();
+        Ok(permit)
+    }
+
+    /// Event streams open now.
+    pub(crate) fn streams_open(&self) -> usize {
+        self.engine.limits().streams_max as usize - self.streams.available_permits()
+    }
+
+    /// A turn for work that reads much at once: what such work holds is bounded by the number of turns.
+    pub(crate) async fn turn(&self) -> OwnedSemaphorePermit {
+        let turns = Arc::clone(&self.reads);
+        turns.acquire_owned().await.expect("never fails, because nobody closes this semaphore")
+    }
+
+    /// Runs `work` on a thread that may block, in its turn. The turn goes with the work, so that a caller that is dropped
+    /// does not let more work begin than there are turns.
+    pub(crate) async fn blocking<T, F>(&self, work: F) -> Result<T, Refusal>
+    where
+        T: Send + 'static,
+        F: FnOnce() -> T + Send + 'static,
+    {
+        let turn = self.turn().await;
+        let work = move || {
+            let value = work();
+            drop(turn);
+            value
+        };
+        let done = self.engine.tasks().blocking(work).await;
+        done.ok_or_else(|| Refusal::internal("a thread panicked, or the runtime is going down"))
+    }
+}

@@ -1,0 +1,197 @@
+//! The shell: accepts connections, bounds them, and ends them in order.
+//!
+//! A connection is accepted only when there is room for it: beyond `connections_max` new ones wait in the kernel's queue,
+//! which costs this process nothing. Idle connections are closed after ten seconds and event streams are fewer than
+//! connections, so that room comes. A client that ends its half of a connection ends its requests: a dropped
+//! event stream is noticed at once, not at the next write.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
+use std::sync::Arc;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use staunch_engine::{Engine, Kind, Tasks};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+
+use crate::bounds::{CONNECTION_BUFFER_BYTES, HEAD_BYTES_MAX, HEADERS_MAX, Times};
+use crate::router::build;
+use crate::stall::Impatient;
+use crate::tally::{Open, Tally};
+
+/// A server that listens. It serves until the engine's tasks are told to stop, or [`Server::close`].
+#[derive(Debug)]
+pub struct Server {
+    local_addr: SocketAddr,
+    stop: CancellationToken,
+    room: Arc<Semaphore>,
+    connections_max: u32,
+}
+
+/// What a server needs to know besides the engine.
+#[derive(Clone, Debug)]
+pub struct ServerConfig {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// Names of this host that requests may carry, besides loopback names and IP addresses.
+    pub hosts: Vec<String>,
+}
+
+/// Whether only programs of this machine can reach this address.
+pub fn is_loopback(address: IpAddr) -> bool {
+    address.to_canonical().is_loopback()
+}
+
+/// Listens at `listen` and serves the engine, as [`bind_with`] without further names.
+///
+/// # Errors
+/// The address cannot be had.
+pub async fn bind(engine: Engine, listen: SocketAddr) -> io::Result<Server> {
+    bind_with(engine, &ServerConfig { listen, hosts: Vec::new() }).await
+}
+
+/// Listens and serves the engine. All tasks are the engine's.
+///
+/// # Errors
+/// The address cannot be had.
+pub async fn bind_with(engine: Engine, config: &ServerConfig) -> io::Result<Server> {
+    let listener = TcpListener::bind(config.listen).await?;
+    let (times, connections_max) = (Times::default(), engine.limits().connections_max);
+    let tasks = engine.tasks().clone();
+    let (router, app) = build(engine, &config.hosts, times);
+    serve(listener, router, &tasks, connections_max, times, Arc::clone(&app.tally))
+}
+
+/// Serves `router` at `listener`, as tasks of `tasks`.
+pub(crate) fn serve(
+    listener: TcpListener,
+    router: Router,
+    tasks: &Tasks,
+    connections_max: u32,
+    times: Times,
+    tally: Arc<Tally>,
+) -> io::Result<Server> {
+    let server = Server {
+        local_addr: listener.local_addr()?,
+        stop: tasks.token().child_token(),
+        room: Arc::new(Semaphore::new(connections_max as usize)),
+        connections_max,
+    };
+    let shell =
+        Shell { router, tasks: tasks.clone(), stop: server.stop.clone(), room: Arc::clone(&server.room), times, tally };
+    tasks.spawn(Kind::Listener, shell.accept(listener));
+    Ok(server)
+}
+
+impl Server {
+    /// Where it listens.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local_addr
+    }
+
+    /// Stops listening, ends the event streams, lets requests in work finish for a few seconds, and cuts what is left. No connection
+    /// is open when this returns.
+    pub async fn close(&self) {
+        self.stop.cancel();
+        let all = self.room.acquire_many(self.connections_max).await;
+        drop(all.expect("never fails, because nobody closes this semaphore"));
+    }
+}
+
+/// What the listener's task needs.
+struct Shell {
+    router: Router,
+    tasks: Tasks,
+    stop: CancellationToken,
+    room: Arc<Semaphore>,
+    times: Times,
+    tally: Arc<Tally>,
+}
+
+impl Shell {
+    /// Accepts until the stop.
+    async fn accept(self, listener: TcpListener) {
+        let http = http(&self.times);
+        let mut failing = false;
+        loop {
+            let next = async {
+                let room = Arc::clone(&self.room).acquire_owned().await;
+                let room = room.expect("never fails, because nobody closes this semaphore");
+                (room, listener.accept().await)
+            };
+            let (room, accepted) = tokio::select! {
+                () = self.stop.cancelled() => return,
+                next = next => next,
+            };
+            match accepted {
+                Ok((socket, _)) => {
+                    failing = false;
+                    self.connect(&http, socket, room);
+                }
+                Err(error) => {
+                    self.tally.accept_failed();
+                    // Once a spell, not once an error: a process without file descriptors must not fill its log.
+                    if !std::mem::replace(&mut failing, true) {
+                        tracing::warn!("connections cannot be accepted: {error}");
+                    }
+                    drop(room);
+                    // EMFILE and the like do not pass by asking at once.
+                    tokio::select! {
+                        () = self.stop.cancelled() => return,
+                        () = tokio::time::sleep(self.times.accept_pause) => {}
+                    }
+                }
+            }
+        }
+    }
+
+    fn connect(&self, http: &http1::Builder, socket: TcpStream, room: OwnedSemaphorePermit) {
+        prepare(&socket, &self.times);
+        let io = TokioIo::new(Impatient::new(socket, self.times.stall));
+        let service = TowerToHyperService::new(self.router.clone());
+        let connection = http.serve_connection(io, service);
+        let (stop, drain, open) = (self.stop.clone(), self.times.drain, self.tally.accept());
+        self.tasks.spawn(Kind::Connection, async move {
+            let _held: (OwnedSemaphorePermit, Open) = (room, open);
+            let mut connection = pin!(connection);
+            tokio::select! {
+                // A client that breaks off or breaks the protocol has been answered, if it could be; it is no event of ours.
+                _ = connection.as_mut() => return,
+                () = stop.cancelled() => connection.as_mut().graceful_shutdown(),
+            }
+            // What is not done by then is cut: dropping the connection drops its handler or its stream.
+            if tokio::time::timeout(drain, connection).await.is_err() {
+                tracing::debug!("a connection was cut at the stop");
+            }
+        });
+    }
+}
+
+fn http(times: &Times) -> http1::Builder {
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
+        .header_read_timeout(times.head)
+        .max_headers(HEADERS_MAX)
+        .max_header_size(HEAD_BYTES_MAX)
+        .max_buf_size(CONNECTION_BUFFER_BYTES)
+        .half_close(false);
+    http
+}
+
+/// Small writes leave at once, and a peer that vanished is noticed. Neither is needed for correctness, so a refusal of the
+/// kernel is no reason to refuse the connection.
+fn prepare(socket: &TcpStream, times: &Times) {
+    let millis = u32::try_from(times.stall.as_millis()).unwrap_or(u32::MAX);
+    let done = socket.set_nodelay(true).is_ok() && rustix::net::sockopt::set_tcp_user_timeout(socket, millis).is_ok();
+    if !done {
+        tracing::debug!("a socket refused an option");
+    }
+}
+
+#[cfg(test)]
+mod tests;

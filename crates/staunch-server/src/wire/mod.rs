@@ -1,0 +1,27 @@
+//! What goes over the wire: every JSON type of the API, for the server and for its clients.
+//!
+//! Fields are added, never renamed or removed. A client ignores fields it does not know; the server refuses fields it does
+//! not know, because a misspelt one would silently do nothing.
+
+mod event;
+mod health;
+mod log;
+mod problem;
+mod request;
+mod run;
+mod words;
+mod workflow;
+
+pub use event::{EndEvent, Event, EventPage, GapEvent, LogEvent, RunEvent};
+pub use health::{Check, Health};
+pub use log::{LogPage, LogRecord, LogStream};
+pub use problem::{Problem, ProblemDetail};
+pub use request::{Accepted, CancelRequest, RerunRequest, SubmitRequest, Which};
+pub use run::{Attempt, Run, RunDetail, RunPage, Step, in_words};
+pub use words::{RunState, StepPhase};
+pub use workflow::{
+    BrokenFile, Diagnostic, Input, Severity, StepOutline, Validation, Workflow, WorkflowDetail, WorkflowList,
+};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,10 @@
+//! The HTTP client: asks a server, and follows a run over its live stream.
+
+mod http;
+mod problem;
+mod sse;
+mod stream;
+mod topics;
+
+pub(crate) use http::Client;
+pub(crate) use stream::{RemoteNews, Wanted, of_page};

@@ -1,0 +1,52 @@
+//! Turns a refusal of the server into a failure of the command.
+
+use staunch_server::wire::Problem;
+use ureq::Body;
+use ureq::http::{Response, StatusCode};
+
+use crate::exit::Exit;
+use crate::failure::Failure;
+
+/// A problem document is not larger than this, in bytes.
+const PROBLEM_BYTES_MAX: u64 = 1 << 20;
+
+/// The failure behind an answer that is not a success.
+pub(super) fn failure(base: &str, answer: Response<Body>) -> Failure {
+    let status = answer.status();
+    let wait = answer.headers().get("retry-after").and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let mut body = answer.into_body();
+    let problem: Option<Problem> = body.with_config().limit(PROBLEM_BYTES_MAX).read_json().ok();
+    let Some(problem) = problem else {
+        // Something between us and a server, or no Staunch server at all.
+        return Failure::new(exit(status, ""), format!("{base} answered {status}"));
+    };
+    let mut message = problem.detail.clone().unwrap_or(problem.title);
+    for error in &problem.errors {
+        let place = match (error.line, error.column, &error.pointer) {
+            (Some(line), Some(column), _) => format!("line {line}, column {column}: "),
+            (_, _, Some(pointer)) => format!("{}: ", pointer.rsplit('/').next().unwrap_or(pointer)),
+            _ => String::new(),
+        };
+        message.push_str(&format!("\n  {place}{}", error.message));
+        if let Some(help) = &error.help {
+            message.push_str(&format!(" ({help})"));
+        }
+    }
+    let failure = Failure::new(exit(status, &problem.code), message);
+    match wait {
+        Some(seconds) if status != StatusCode::OK => failure.hint(format!("try again in {seconds} s")),
+        _ => failure,
+    }
+}
+
+/// The exit code for a status; `code` tells a wrong workflow from a wrong request.
+fn exit(status: StatusCode, code: &str) -> Exit {
+    match status.as_u16() {
+        400 | 413 | 415 | 422 if code.contains("workflow") => Exit::InvalidWorkflow,
+        400 | 413 | 415 | 422 => Exit::Usage,
+        404 => Exit::NotFound,
+        429 | 503 | 507 => Exit::Refused,
+        502 | 504 => Exit::Unreachable,
+        _ => Exit::Failed,
+    }
+}

@@ -1,0 +1,65 @@
+//! From the command line to the command, and from its end to the exit code.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use super::{cancel, completions, config, logs, rerun, run, runs, validate, version, workflows};
+use crate::cli::{AllFlags, Cli, Command, ConfigSubcommand, Server};
+use crate::client::Client;
+use crate::config::{Config, Sources};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::render::Terminal;
+
+/// Reads the command line and does what it says.
+pub(crate) fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are no errors and go to standard output. Nobody can be told if that is gone.
+            error.print().unwrap_or_default();
+            return if error.use_stderr() { Exit::Usage } else { Exit::Ok }.into();
+        }
+    };
+    let mut terminal = Terminal::new(cli.all.color);
+    let exit = invoke(cli, &mut terminal).unwrap_or_else(|failure| {
+        terminal.fail(&failure);
+        failure.exit
+    });
+    terminal.flush();
+    exit.into()
+}
+
+fn invoke(cli: Cli, terminal: &mut Terminal) -> Result<Exit, Failure> {
+    let all = cli.all;
+    match cli.command {
+        Command::Serve(serve) => crate::serve::run(&serve, &all, terminal),
+        Command::Run(arguments) => run::run(&arguments, &all, terminal),
+        Command::Validate(arguments) => validate::run(&arguments, &all, terminal),
+        Command::Runs(arguments) => runs::run(&arguments, &all, terminal),
+        Command::Logs(arguments) => logs::run(&arguments, &all, terminal),
+        Command::Cancel(arguments) => cancel::run(&arguments, &all, terminal),
+        Command::Rerun(arguments) => rerun::run(arguments, &all, terminal),
+        Command::Workflows(arguments) => workflows::run(&arguments, &all, terminal),
+        Command::Config(arguments) => match arguments.command {
+            ConfigSubcommand::Show(show) => config::show(&show, &all, terminal),
+        },
+        Command::Completions(arguments) => completions::run(&arguments, terminal),
+        Command::Version(json) => version::run(json, terminal),
+    }
+}
+
+/// A client for the server that the flags and the configuration name.
+pub(super) fn client(server: &Server, all: &AllFlags) -> Result<Client, Failure> {
+    let sources = Sources::of_process(all.config.clone()).flag("server", "--server", server.server.clone());
+    Ok(Client::new(&Config::load(&sources)?.server.value))
+}
+
+/// A runtime for a command that waits for several things at once. One thread: the work is done elsewhere.
+pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::broken(format!("cannot start the runtime: {error}")))
+}

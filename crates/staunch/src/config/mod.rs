@@ -1,0 +1,16 @@
+//! The configuration: flags, then `STAUNCH_*`, then the systemd credential, then one file, then defaults.
+
+mod bytes;
+mod file;
+mod key;
+mod layer;
+mod origin;
+mod place;
+mod resolved;
+
+pub(crate) use layer::Sources;
+pub(crate) use origin::{Origin, Setting};
+pub(crate) use resolved::Config;
+
+#[cfg(test)]
+mod tests;

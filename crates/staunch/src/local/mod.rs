@@ -1,0 +1,7 @@
+//! Runs in this process, without a server.
+
+mod news;
+mod room;
+
+pub(crate) use news::{LocalNews, tail};
+pub(crate) use room::{LEASE, Room, absolute, keeper, left_over, open_store, refused, temporary};

@@ -1,0 +1,104 @@
+//! The command line itself: help, usage errors, completions, exit codes that need no run.
+
+use crate::bed::Bed;
+
+#[test]
+fn help_and_version_are_results() {
+    let bed = Bed::new();
+    let help = bed.run(&["--help"]).exits(0);
+    assert!(help.out.contains("serve --demo") && help.out.contains("130 interrupted"), "{}", help.out);
+    for command in ["serve", "run", "validate", "runs", "logs", "cancel", "rerun", "workflows", "config", "completions"]
+    {
+        assert!(help.out.contains(&format!("\n  {command}")), "{command}");
+        assert!(bed.run(&[command, "--help"]).exits(0).err.is_empty());
+    }
+    assert_eq!(bed.run(&["version"]).exits(0).out, format!("staunch {}\n", env!("CARGO_PKG_VERSION")));
+    assert_eq!(bed.run(&["version", "--json"]).exits(0).json()["version"], env!("CARGO_PKG_VERSION"));
+}
+
+#[test]
+fn a_wrong_command_line_exits_with_2_and_says_so_on_standard_error() {
+    let bed = Bed::new();
+    bed.file("ok.yaml", "steps: [{id: a, run: 'true'}]");
+    for wrong in [
+        &["dance"][..],
+        &[],
+        &["run"],
+        &["run", "ok.yaml", "--frobnicate"],
+        &["run", "ok.yaml", "--detach"],
+        &["run", "ok.yaml", "--server", "http://127.0.0.1:1"],
+        &["run", "name", "--data", "x"],
+        &["run", "ok.yaml", "-i", "novalue"],
+        &["run", "ok.yaml", "-i", "nosuch=1"],
+        &["run", "ok.yaml", "--timeout", "soon"],
+        &["runs", "--limit", "0"],
+        &["runs", "--limit", "201"],
+        &["runs", "--state", "sleeping"],
+        &["logs", "x", "--raw"],
+        &["logs", "x", "y", "-f", "--tail", "3"],
+        &["rerun", "x", "--failed", "--from", "y"],
+        &["completions", "tcsh"],
+        &["runs", "--server", "not-a-url"],
+        &["config", "show", "--config", "nosuch.toml"],
+    ] {
+        let done = bed.run(wrong).exits(2);
+        assert!(done.out.is_empty() && !done.err.is_empty(), "{wrong:?}: {done:?}");
+    }
+    assert!(bed.temporary().is_empty(), "nothing was begun, or it was taken back");
+}
+
+#[test]
+fn a_server_that_is_not_there_exits_with_6_and_says_what_to_do() {
+    let bed = Bed::new();
+    // A port that was just free and that nobody listens on now.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let url = format!("http://127.0.0.1:{port}");
+    for command in [
+        &["run", "hello"][..],
+        &["run", "hello", "--detach", "--json"],
+        &["runs"],
+        &["runs", "show", "@last"],
+        &["logs", "@last"],
+        &["cancel", "@last"],
+        &["rerun", "@last"],
+        &["workflows"],
+    ] {
+        let mut arguments = command.to_vec();
+        arguments.extend(["--server", &url]);
+        let done = bed.run(&arguments).exits(6);
+        assert!(done.out.is_empty());
+        assert!(done.err.contains(&url) && done.err.contains("staunch serve"), "{command:?}: {}", done.err);
+    }
+}
+
+#[test]
+fn what_is_no_server_of_ours_is_said_to_be_none() {
+    let bed = Bed::new();
+    let url = crate::cutter::answers("HTTP/1.1 200 OK\r\ncontent-length: 5\r\nconnection: close\r\n\r\nhello");
+    let done = bed.run(&["runs", "--server", &url]).exits(1);
+    assert!(done.err.contains("is it a Staunch server"), "{}", done.err);
+    let url = crate::cutter::answers("HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+    bed.run(&["runs", "--server", &url]).exits(6);
+}
+
+#[test]
+fn a_file_has_a_slash_or_an_ending_and_anything_else_is_a_name() {
+    let bed = Bed::new();
+    bed.file("job", "steps: [{id: a, run: echo as a file}]");
+    assert_eq!(bed.run(&["run", "./job"]).exits(0).out, "a | as a file\n");
+    // Nobody listens, so a name cannot be run; the file of the same name is pointed out.
+    let done = bed.run(&["run", "job", "--server", "http://127.0.0.1:1"]).exits(6);
+    assert!(done.err.contains("write ./job"), "{}", done.err);
+    bed.run(&["run", "nosuch.yaml"]).exits(4);
+    bed.run(&["run", "./nosuch"]).exits(4);
+}
+
+#[test]
+fn completions_for_every_shell() {
+    let bed = Bed::new();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = bed.run(&["completions", shell]).exits(0).out;
+        assert!(script.contains("rerun") && script.contains("input-file"), "{shell}");
+        assert!(!script.contains("__keep"), "{shell}");
+    }
+}

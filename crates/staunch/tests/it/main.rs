@@ -1,0 +1,16 @@
+//! The binary as its users run it: real processes, real files, real sockets.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod bed;
+mod cutter;
+mod examples;
+mod kills;
+
+mod commands;
+mod config;
+mod local;
+mod logs;
+mod remote;
+mod serve;
+mod signals;
+mod validate;
