@@ -3,10 +3,9 @@
 //! `cargo run --release --example spawn_cost -- [STEPS]`. The last line is one JSON object; `ratio_...` is ours against the bare
 //! loop's, so 1.15 means 15 % more time.
 
-use std::collections::VecDeque;
 use std::future::Future;
 use std::io::{self, Write as _};
-use std::pin::pin;
+use std::pin::Pin;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
@@ -19,7 +18,7 @@ use nix::sys::time::TimeValLike as _;
 use nix::sys::wait::wait;
 use staunch_bounded::Budget;
 use staunch_engine::Limits;
-use staunch_engine::runner::{How, Runner, RunnerConfig, Start, keep};
+use staunch_engine::runner::{Exit, How, Runner, RunnerConfig, Running, Start, keep};
 use staunch_flow::StepIndex;
 use staunch_store::{AttemptKey, Logs, RunId};
 
@@ -128,10 +127,10 @@ fn reap() -> io::Result<()> {
 /// Ours: the same through the runner.
 fn through(runner: &Runner, logs: &Arc<Logs>, steps: usize, at_once: usize) -> io::Result<Duration> {
     let begun = Instant::now();
-    let mut open = VecDeque::new();
+    let mut open = Vec::new();
     for _ in 0..steps {
         let key = AttemptKey { run: RunId::generate(), step: StepIndex(0), attempt: 1 };
-        open.push_back(runner.run(Start {
+        open.push(runner.run(Start {
             key,
             epoch: 1,
             argv: ARGV.map(Into::into).into(),
@@ -140,14 +139,12 @@ fn through(runner: &Runner, logs: &Arc<Logs>, steps: usize, at_once: usize) -> i
             timeout: None,
             log: logs.writer(key, 1),
         }));
-        if open.len() == at_once
-            && let Some(first) = open.pop_front()
-        {
-            check(&block_on(first).how)?;
+        if open.len() == at_once {
+            check(&first_of(&mut open).how)?;
         }
     }
-    for running in open {
-        check(&block_on(running).how)?;
+    while !open.is_empty() {
+        check(&first_of(&mut open).how)?;
     }
     Ok(begun.elapsed())
 }
@@ -164,13 +161,16 @@ impl Wake for Unpark {
     }
 }
 
-fn block_on<F: Future>(future: F) -> F::Output {
-    let mut future = pin!(future);
+/// Waits for whichever is over first, as `wait` does.
+fn first_of(open: &mut Vec<Running>) -> Exit {
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     loop {
-        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
-            Poll::Ready(output) => return output,
-            Poll::Pending => thread::park(),
+        for at in 0..open.len() {
+            if let Poll::Ready(exit) = Pin::new(&mut open[at]).poll(&mut Context::from_waker(&waker)) {
+                drop(open.swap_remove(at));
+                return exit;
+            }
         }
+        thread::park();
     }
 }
