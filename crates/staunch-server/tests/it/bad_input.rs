@@ -165,7 +165,7 @@ async fn garbage_on_the_socket_is_answered_and_dropped() {
     let bed = bed().await;
     for (sent, status) in [
         ("\u{16}\u{3}\u{1} hello\r\n\r\n".to_owned(), "400"),
-        ("GET / HTTP/1.1\r\n\r\n".to_owned(), "400"),
+        ("GET / HTTP/1.1\r\nconnection: close\r\n\r\n".to_owned(), "400"),
         ("GET / HTTP/1.1\r\nhost: evil.example\r\nconnection: close\r\n\r\n".to_owned(), "421"),
         (format!("GET / HTTP/1.1\r\nhost: localhost\r\nx: {}\r\n\r\n", "a".repeat(40_000)), "431"),
         ("GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n\0garbage\r\n\r\n".to_owned(), "200"),

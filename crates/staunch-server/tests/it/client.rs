@@ -115,6 +115,8 @@ impl Live {
             };
             timeout(LONG, both).await.expect("an answer comes").into_parts()
         };
+        // Without a sender the connection ends with its answer.
+        drop(sender);
         if head.status != 200 {
             let collected = async { tokio::join!(body_of(&mut body), connection.as_mut()).0 };
             let bytes = timeout(LONG, collected).await.unwrap();
