@@ -195,4 +195,5 @@ async fn slow_and_silent_clients_do_not_keep_the_server_from_stopping() {
     let connections = || bed.engine.tasks().alive_by_kind().find(|(kind, _)| *kind == "connection").unwrap().1;
     until("only the slow ones are left", || connections() <= 4).await;
     bed.close().await;
+    assert_eq!(sockets.len(), 8, "all were open until now");
 }

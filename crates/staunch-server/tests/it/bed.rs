@@ -20,7 +20,7 @@ pub(crate) const LONG: Duration = Duration::from_secs(60);
 pub(crate) struct Bed {
     pub(crate) engine: Engine,
     server: Server,
-    _data: TempDir,
+    data: TempDir,
 }
 
 impl Bed {
@@ -52,7 +52,7 @@ impl Bed {
         };
         let engine = Engine::open(config, Arc::new(store), logs).await.unwrap();
         let server = bind(engine.clone(), "127.0.0.1:0".parse().unwrap()).await.unwrap();
-        Self { engine, server, _data: data }
+        Self { engine, server, data }
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -66,6 +66,14 @@ impl Bed {
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
         let headers = [("content-type", "application/json")];
         call(self.address(), "POST", path, &headers, body.to_string()).await
+    }
+
+    /// Changes a workflow's file, and waits until the server has taken it in.
+    pub(crate) async fn write(&self, workflow: &str, text: &str) {
+        std::fs::write(self.data.path().join("workflows").join(format!("{workflow}.yaml")), text).unwrap();
+        let wanted = staunch_store::RevisionId::of(text.as_bytes());
+        let taken = || self.engine.catalog().get(workflow).is_some_and(|known| known.revision == wanted);
+        until("the new text is taken in", taken).await;
     }
 
     /// Starts a run of a workflow and returns its id.

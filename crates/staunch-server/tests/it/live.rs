@@ -228,3 +228,19 @@ async fn ten_thousand_streams_come_and_go() {
 fn connections(bed: &Bed) -> u64 {
     bed.engine.tasks().alive_by_kind().find(|(kind, _)| *kind == "connection").unwrap().1
 }
+
+#[tokio::test]
+async fn a_run_of_an_older_revision_is_followed_by_its_own_steps() {
+    let bed = Bed::new(&[("old", "steps: [{ id: first, run: echo 1 }, { id: second, run: echo 2 }]")]).await;
+    let run = bed.run("old").await;
+    bed.ended(&run).await;
+    bed.write("old", "steps: [{ id: other, run: echo 3 }]").await;
+    let events = open(&bed, &format!("run:{run},log:{run}:second")).await.rest().await;
+    assert_eq!(text(&events, "second"), "2\n");
+    let page = bed.get(&format!("/api/v1/runs/{run}/events")).await.json();
+    let started: Vec<_> = page["items"].as_array().unwrap().iter().filter(|e| e["name"] == "step.started").collect();
+    assert_eq!((&started[0]["body"]["step"], &started[1]["body"]["step"]), (&json!("first"), &json!("second")));
+    let Err(refused) = Live::open(bed.address(), &format!("log:{run}:other"), None).await else { panic!("opened") };
+    refused.problem(404, "unknown_step");
+    bed.close().await;
+}
