@@ -5,6 +5,7 @@
 //! all topics after it, so that a client that was cut goes on exactly there.
 
 mod follow;
+mod open;
 mod pace;
 mod page;
 mod stream;
@@ -12,30 +13,4 @@ mod stream;
 mod tests;
 mod topic;
 
-use axum::body::Body;
-use axum::response::{IntoResponse, Response};
-use futures_util::stream::unfold;
-use http::HeaderName;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE};
-
-use crate::app::App;
-use crate::problem::Refusal;
-use stream::LiveStream;
-
-/// Opens a stream of `topics`, going on after the event with the id `after`.
-pub(crate) async fn open(app: App, topics: &str, after: Option<&str>) -> Result<Response, Refusal> {
-    let places = topic::places(topics, after, app.engine.limits().topics_per_stream_max as usize)?;
-    let permit = app.stream()?;
-    let stream = LiveStream::open(app, places, permit).await?;
-    let body =
-        unfold(stream, |mut stream| async move { stream.next().await.map(|bytes| (Ok::<_, Never>(bytes), stream)) });
-    let headers = [
-        (CONTENT_TYPE, "text/event-stream"),
-        (CACHE_CONTROL, "no-store"),
-        (HeaderName::from_static("x-accel-buffering"), "no"),
-    ];
-    Ok((headers, Body::from_stream(body)).into_response())
-}
-
-/// A stream that fails ends; the client comes again with its last id.
-type Never = std::convert::Infallible;
+pub(crate) use open::open;
