@@ -11,4 +11,5 @@ mod logs;
 mod remote;
 mod serve;
 mod signals;
+mod terminal;
 mod validate;
