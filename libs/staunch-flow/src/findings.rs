@@ -171,3 +171,42 @@ pub(crate) fn quoted(word: &str) -> String {
     }
     format!("`{shown}`")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_similar_words_are_suggested() {
+        let known = ["timeout", "retry", "needs", "run", "working-directory"];
+        for (word, expected) in [
+            ("timout", Some("timeout")),
+            ("TIMEOUT", Some("timeout")),
+            ("need", Some("needs")),
+            ("rnu", Some("run")),
+            ("working-directori", Some("working-directory")),
+            ("xyz", None),
+            ("", None),
+            ("timeouttimeouttimeout", None),
+        ] {
+            assert_eq!(similar(word, known, &mut COMPARISONS_MAX.clone()), expected, "{word}");
+        }
+    }
+
+    #[test]
+    fn suggestions_end_with_the_work_they_may_cost() {
+        let mut comparisons_left = 40;
+        assert_eq!(similar("timout", ["timeout"], &mut comparisons_left), None);
+        comparisons_left = 90;
+        assert_eq!(similar("timout", ["timeout"], &mut comparisons_left), Some("timeout"));
+        assert_eq!(comparisons_left, 48);
+        assert_eq!(similar("timout", ["timeout", "timeout"], &mut comparisons_left), None);
+    }
+
+    #[test]
+    fn words_of_the_file_are_clipped_and_escaped() {
+        assert_eq!(quoted("a\u{1b}\n"), "`a\\u{1b}\\n`");
+        assert_eq!(quoted(&"é".repeat(60)), format!("`{}`", "é".repeat(60)));
+        assert_eq!(quoted(&"é".repeat(61)), format!("`{}…`", "é".repeat(60)));
+    }
+}

@@ -14,7 +14,7 @@ use crate::tools;
 
 /// The shape of the graph.
 #[derive(Clone, Copy)]
-enum Shape {
+pub(super) enum Shape {
     /// No step needs another.
     Wide,
     /// Each needs the one before.
@@ -89,7 +89,7 @@ fn seconds(mut command: Command, place: &Path) -> Result<f64> {
     Ok(took.as_secs_f64())
 }
 
-fn workflow(shape: Shape, steps: usize) -> String {
+pub(super) fn workflow(shape: Shape, steps: usize) -> String {
     let step = match shape {
         Shape::Wide => "  - needs: []\n    run: \"true\"\n",
         Shape::Chain => "  - run: \"true\"\n",
@@ -98,7 +98,7 @@ fn workflow(shape: Shape, steps: usize) -> String {
 }
 
 /// The outputs never come to be, so every edge runs each time; ninja starts each by `/bin/sh -c`, as a step is.
-fn ninja(shape: Shape, steps: usize) -> String {
+pub(super) fn ninja(shape: Shape, steps: usize) -> String {
     let mut text = "rule t\n  command = true\n".to_owned();
     for step in 1..=steps {
         match shape {
@@ -110,7 +110,7 @@ fn ninja(shape: Shape, steps: usize) -> String {
 }
 
 /// The `;` keeps make from leaving out the shell, which ninja and a step both start.
-fn makefile(shape: Shape, steps: usize) -> String {
+pub(super) fn makefile(shape: Shape, steps: usize) -> String {
     let names: Vec<String> = (1..=steps).map(|step| format!("t{step}")).collect();
     let all = names.join(" ");
     let mut text = format!(".PHONY: all {all}\nall: {all}\n");

@@ -10,5 +10,7 @@ mod serve;
 mod spawn;
 mod start;
 mod statistics;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use start::run;

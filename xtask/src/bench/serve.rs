@@ -109,15 +109,18 @@ pub(super) fn ended(client: &mut Client, run: &str) -> Result<Value> {
 
 /// The sum of the samples of a metric whose labels contain `label` (such as `outcome="succeeded"`).
 pub(super) fn metric(client: &mut Client, name: &str, label: &str) -> Result<f64> {
-    let answer = client.get("/metrics")?;
-    let samples = answer.body.lines().filter_map(|line| {
-        let rest = line.strip_prefix(name)?;
-        let (labels, value) = rest.rsplit_once(' ')?;
+    Ok(sum_of(&client.get("/metrics")?.body, name, label))
+}
+
+/// The same, of a page of metrics.
+pub(super) fn sum_of(page: &str, name: &str, label: &str) -> f64 {
+    let samples = page.lines().filter_map(|line| {
+        let (labels, value) = line.strip_prefix(name)?.rsplit_once(' ')?;
         // `name` may be the beginning of a longer name.
         let whole = labels.is_empty() || labels.starts_with('{');
         if whole && labels.contains(label) { value.parse::<f64>().ok() } else { None }
     });
-    Ok(samples.sum())
+    samples.sum()
 }
 
 /// A directory's bytes, all files below it.

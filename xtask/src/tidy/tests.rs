@@ -184,6 +184,7 @@ fn names_of_ground_rows() {
     assert!(below_caption("crates/x/src/y/tests.rs", "#[test]\nfn ground_truth() {}\n").contains("[ground-row]"));
     assert!(below_caption("crates/x/src/y/tests.rs", "#[test]\nfn ground_g0_x() {}\n").contains("[ground-row]"));
     assert!(below_caption("crates/x/src/y.rs", "fn ground_g5_frees() {}\n").contains("[ground-row]"), "not a test");
+    assert_eq!(below_caption("crates/x/tests/it/y.rs", "fn ground_g5_frees() {}\n"), "", "a harness of its own");
 }
 
 #[test]

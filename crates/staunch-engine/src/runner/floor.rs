@@ -1,23 +1,27 @@
-//! The runner's thread: where all keepers and all pipes come together.
+//! Where all keepers and all pipes come together.
+
+mod close;
+mod place;
 
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::{AsFd as _, OwnedFd};
-use std::sync::Arc;
+use std::os::fd::OwnedFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use staunch_flow::Outcome;
 
+use self::close::Closing;
 use super::config::RunnerConfig;
 use super::exit::{Exit, How};
 use super::inbox::{Inbox, Kill, Waiting};
-use super::live::{Live, Pipe};
+use super::live::Live;
 use super::orphans::Sweep;
-use super::running;
 use super::sealer::Sealer;
 use super::staff::{Heard, Keeper, State};
-use super::wire::{self, Report, SPAN_MAX};
+use super::wire::{Report, SPAN_MAX};
 
 /// What is read from a pipe at once, into the one buffer for all.
 const BUFFER_BYTES: usize = 64 << 10;
@@ -30,11 +34,11 @@ const EVENTS_MAX: usize = 64;
 /// The token of the inbox; keepers' tokens are made by [`token`].
 const INBOX: u64 = u64::MAX;
 
-/// All that the thread owns.
+/// Keepers, steps and pipes. It belongs to the runner's thread, which lets go of it only to sleep: then a caller may start a step.
 pub(super) struct Floor {
     config: RunnerConfig,
     inbox: Arc<Inbox>,
-    epoll: OwnedFd,
+    epoll: Arc<OwnedFd>,
     keepers: Vec<Option<Keeper>>,
     waiting: VecDeque<Waiting>,
     /// Steps that run or whose log is being sealed: at most `steps_max`.
@@ -42,18 +46,13 @@ pub(super) struct Floor {
     /// Steps whose keeper died, until all of their processes are gone too.
     lost: Vec<Live>,
     sweep: Option<Sweep>,
-    sealer: Sealer,
+    sealer: Option<Sealer>,
     closing: Option<Closing>,
+    /// When the thread wakes by itself.
+    alarm: Option<Instant>,
     generation: u32,
     buffer: Vec<u8>,
     packet: Vec<u8>,
-}
-
-/// When a close loses its patience.
-#[derive(Clone, Copy)]
-struct Closing {
-    force: Option<Instant>,
-    end: Instant,
 }
 
 /// Names a file descriptor of the keeper at a place: its socket (0), its step's standard output (1), standard error (2).
@@ -73,36 +72,52 @@ impl Floor {
         Ok(Self {
             config,
             inbox,
-            epoll,
+            epoll: Arc::new(epoll),
             keepers: Vec::new(),
             waiting: VecDeque::new(),
             active: 0,
             lost: Vec::new(),
             sweep: None,
-            sealer,
+            sealer: Some(sealer),
             closing: None,
+            alarm: None,
             generation: 0,
             buffer: vec![0; BUFFER_BYTES],
             packet: Vec::new(),
         })
     }
 
-    /// Works until it is told to close and all is over. Returns how many children are left.
-    pub(super) fn run(mut self) -> usize {
+    /// The runner's thread: works until it is told to close and all is over. Returns how many children are left.
+    pub(super) fn work(shared: &Mutex<Self>) -> usize {
+        let done = catch_unwind(AssertUnwindSafe(|| Self::turns(shared)));
+        done.unwrap_or_else(|_| {
+            // The panic has told itself. Nothing is read of what it may have left half-done.
+            shared.lock().unwrap_or_else(PoisonError::into_inner).abandon();
+            1
+        })
+    }
+
+    fn turns(shared: &Mutex<Self>) -> usize {
         let mut events: Vec<Event> = Vec::with_capacity(EVENTS_MAX);
-        while !self.is_done() {
-            let timeout = self.next_deadline().map(timespec);
+        let lock = || shared.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut floor = lock();
+        let epoll = Arc::clone(&floor.epoll);
+        while !floor.is_done() {
+            floor.alarm = floor.next_deadline();
+            let timeout = floor.alarm.map(timespec);
+            drop(floor);
             events.clear();
             // Interrupted or out of memory: the deadlines still count.
-            epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), timeout.as_ref()).ok();
+            epoll::wait(&epoll, rustix::buffer::spare_capacity(&mut events), timeout.as_ref()).ok();
+            floor = lock();
             for event in &events {
-                self.turn(event.data.u64());
+                floor.turn(event.data.u64());
             }
-            self.tick(Instant::now());
-            self.admit();
-            self.note();
+            floor.tick(Instant::now());
+            floor.admit();
+            floor.note();
         }
-        self.end()
+        floor.end()
     }
 
     fn turn(&mut self, token: u64) {
@@ -139,107 +154,6 @@ impl Floor {
         if let Some(bound) = posted.close {
             self.begin_close(bound);
         }
-    }
-
-    /// Starts what may start.
-    fn admit(&mut self) {
-        if self.closing.is_some() {
-            for waiting in self.waiting.drain(..) {
-                waiting.reply.send(Exit::nothing(running::stopping(), Some(Outcome::Interrupted))).ok();
-            }
-        }
-        while self.active < self.config.steps_max.max(1)
-            && let Some(waiting) = self.waiting.pop_front()
-        {
-            self.begin(waiting);
-        }
-    }
-
-    fn begin(&mut self, waiting: Waiting) {
-        let Waiting { id, start, reply } = waiting;
-        let (grace, settle) = (self.config.grace, self.config.settle);
-        let placed = wire::encode_order(&start, grace, settle, &mut self.packet).and_then(|()| self.place());
-        let (place, pipes) = match placed {
-            Ok(placed) => placed,
-            Err(how) => {
-                reply.send(Exit::nothing(how, None)).ok();
-                return;
-            }
-        };
-        let mut live = Live::new(id, start.key, start.log, reply, pipes, &self.config);
-        live.overdue = start.timeout.map(|timeout| {
-            let span = timeout.saturating_add(grace).saturating_add(settle).saturating_add(HUNG);
-            Instant::now() + span.min(SPAN_MAX)
-        });
-        if let Some(keeper) = &mut self.keepers[place] {
-            keeper.state = State::Busy(Box::new(live));
-        }
-        self.active += 1;
-        self.inbox.stats().steps_started_total += 1;
-    }
-
-    /// Gives the order in `packet` to a keeper. Returns its place and the pipes it got.
-    fn place(&mut self) -> Result<(usize, [Pipe; 2]), How> {
-        let without = |what: &str, error: io::Error| How::without(what, &error);
-        let pipe = || Pipe::new().map_err(|error| without("no pipe for the step's output", error));
-        let (out, err) = (pipe()?, pipe()?);
-        loop {
-            let (place, fresh) = match self.idle() {
-                Some(place) => (place, false),
-                None => (self.hire().map_err(|error| without("no keeper for the step can be started", error))?, true),
-            };
-            let Some(keeper) = &self.keepers[place] else { continue };
-            let generation = keeper.generation;
-            match keeper.order(&self.packet, [out.write.as_fd(), err.write.as_fd()]) {
-                Ok(()) => {}
-                // It was killed while it had nothing to do, and we have not heard yet: another then.
-                Err(error) if !fresh && matches!(error.raw_os_error(), Some(libc::EPIPE | libc::ECONNRESET)) => {
-                    self.dismiss(place);
-                    continue;
-                }
-                Err(error) => {
-                    let how = without("the step's keeper cannot be told", error);
-                    self.dismiss(place);
-                    return Err(how);
-                }
-            }
-            for (pipe, which) in [(&out.read, 1), (&err.read, 2)] {
-                let data = EventData::new_u64(token(place, generation, which));
-                if let Err(error) = epoll::add(&self.epoll, pipe, data, EventFlags::IN) {
-                    // It may run already: with its keeper gone the sweep gets it.
-                    let how = without("the step's output cannot be watched", error.into());
-                    self.dismiss(place);
-                    return Err(how);
-                }
-            }
-            return Ok((place, [out, err]));
-        }
-    }
-
-    /// The keeper that was idle for the shortest time, so that the others may retire.
-    fn idle(&self) -> Option<usize> {
-        let since = |keeper: &Keeper| match keeper.state {
-            State::Idle(since) => Some(since),
-            State::Busy(_) | State::Leaving(_) => None,
-        };
-        let idle = self.keepers.iter().enumerate().filter_map(|(at, keeper)| Some((since(keeper.as_ref()?)?, at)));
-        idle.max().map(|(_, at)| at)
-    }
-
-    fn hire(&mut self) -> io::Result<usize> {
-        self.generation = self.generation.wrapping_add(1);
-        let keeper = Keeper::hire(&self.config.keeper, self.generation)?;
-        let place = self.keepers.iter().position(Option::is_none).unwrap_or_else(|| {
-            self.keepers.push(None);
-            self.keepers.len() - 1
-        });
-        let data = EventData::new_u64(token(place, self.generation, 0));
-        if let Err(error) = epoll::add(&self.epoll, keeper.socket(), data, EventFlags::IN) {
-            keeper.dismiss();
-            return Err(error.into());
-        }
-        self.keepers[place] = Some(keeper);
-        Ok(place)
     }
 
     fn kill(&mut self, kill: &Kill) {
@@ -279,7 +193,10 @@ impl Floor {
         if !over.exit.left_behind.is_empty() {
             self.inbox.stats().left_behind_total += 1;
         }
-        let here = if over.slow { self.sealer.seal(over) } else { Some(over) };
+        let here = match &self.sealer {
+            Some(sealer) if over.slow => sealer.seal(over),
+            _ => Some(over),
+        };
         if let Some(over) = here {
             // If the sealer is gone we do its work: better a pause than a lost log.
             self.active -= 1;
@@ -342,32 +259,6 @@ impl Floor {
         }
     }
 
-    fn begin_close(&mut self, bound: Duration) {
-        if self.closing.is_some() {
-            return;
-        }
-        let now = Instant::now();
-        self.closing = Some(Closing { force: Some(now + bound / 2), end: now + bound });
-        self.kill_live(false);
-    }
-
-    fn kill_live(&mut self, force: bool) {
-        let busy = |keeper: &Keeper| match &keeper.state {
-            State::Busy(live) => Some(live.id),
-            State::Idle(_) | State::Leaving(_) => None,
-        };
-        let ids: Vec<u64> = self.keepers.iter().flatten().filter_map(busy).collect();
-        for id in ids {
-            self.kill(&Kill { id, because: Outcome::Interrupted, force });
-        }
-    }
-
-    fn is_done(&self) -> bool {
-        let Some(closing) = self.closing else { return false };
-        let over = self.active == 0 && self.keepers.iter().all(Option::is_none) && self.sweep.is_none();
-        over || Instant::now() >= closing.end + LEAVE_MAX
-    }
-
     fn next_deadline(&self) -> Option<Instant> {
         let keeper = |keeper: &Keeper| match &keeper.state {
             State::Idle(since) => Some(*since + self.config.keeper_idle.min(SPAN_MAX)),
@@ -385,26 +276,6 @@ impl Floor {
         stats.keepers = self.keepers.iter().flatten().count() as u64;
         stats.steps_active = self.active as u64;
         stats.steps_waiting = self.waiting.len() as u64;
-    }
-
-    /// The end, in order or by force.
-    fn end(mut self) -> usize {
-        // Starts that came in between are answered by their dropped senders.
-        drop(self.inbox.end());
-        for place in 0..self.keepers.len() {
-            self.dismiss(place);
-        }
-        let left = match &mut self.sweep {
-            Some(sweep) => sweep.last(),
-            None => 0,
-        };
-        for live in std::mem::take(&mut self.lost) {
-            let report = live.lost();
-            self.settle(live, report);
-        }
-        self.note();
-        self.sealer.close();
-        left
     }
 }
 

@@ -20,6 +20,7 @@ const DROP_MAX: Duration = Duration::from_secs(2);
 /// Runs steps under keepers. Close it: what runs is killed, every keeper and thread is gone then.
 pub struct Runner {
     inbox: Arc<Inbox>,
+    floor: Arc<Mutex<Floor>>,
     ids: AtomicU64,
     /// The thread, until it is joined; its value is the number of children left. Held while joining, so that a second close waits too.
     thread: Mutex<Option<JoinHandle<usize>>>,
@@ -37,9 +38,10 @@ impl Runner {
         }
         rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
         let inbox = Arc::new(Inbox::new()?);
-        let floor = Floor::new(config, Arc::clone(&inbox))?;
-        let thread = thread::Builder::new().name("staunch-runner".into()).spawn(move || floor.run())?;
-        Ok(Self { inbox, ids: AtomicU64::new(0), thread: Mutex::new(Some(thread)) })
+        let floor = Arc::new(Mutex::new(Floor::new(config, Arc::clone(&inbox))?));
+        let shared = Arc::clone(&floor);
+        let thread = thread::Builder::new().name("staunch-runner".into()).spawn(move || Floor::work(&shared))?;
+        Ok(Self { inbox, floor, ids: AtomicU64::new(0), thread: Mutex::new(Some(thread)) })
     }
 
     /// Runs a step, at once or when one of `steps_max` others is over; they start in the order of these calls.
@@ -47,7 +49,15 @@ impl Runner {
         let (reply, exit) = oneshot::channel();
         // Relaxed: an id only has to be new.
         let id = self.ids.fetch_add(1, Ordering::Relaxed);
-        self.inbox.post(|posted| posted.starts.push_back(Waiting { id, start, reply }));
+        let waiting = Waiting { id, start, reply };
+        // Not waited for: while the thread has it, it may be reading a pipe.
+        let left = match self.floor.try_lock() {
+            Ok(mut floor) => floor.begin_here(waiting),
+            Err(_) => Some(waiting),
+        };
+        if let Some(waiting) = left {
+            self.inbox.post(|posted| posted.starts.push_back(waiting));
+        }
         Running::new(id, exit, Arc::clone(&self.inbox))
     }
 

@@ -87,6 +87,11 @@ impl Inbox {
         }
     }
 
+    /// Whether a start was posted and not taken yet.
+    pub(super) fn has_starts(&self) -> bool {
+        !self.lock().starts.is_empty()
+    }
+
     /// Takes all that was posted.
     pub(super) fn take(&self) -> Posted {
         // Empty if somebody posts and we are here for another reason: just as good.

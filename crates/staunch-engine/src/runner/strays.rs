@@ -8,8 +8,8 @@ use super::processes::{self, Process};
 /// How long [`sweep_strays`] goes on at most.
 const SWEEP_MAX: Duration = Duration::from_secs(5);
 
-/// Kills all processes that began with `STAUNCH_INSTANCE=<instance>` in their environment, except this one and those it
-/// descends from. Blocking, at most 5 s. Returns how many there were.
+/// Kills all processes that began with `STAUNCH_INSTANCE=<instance>` in their environment and all that descend from them, except
+/// this one and those it descends from. Blocking, at most 5 s. Returns how many there were.
 ///
 /// A keeper kills its step when the server is gone; this is for the case that both were killed at once. The engine puts the
 /// variable into the environment of each step, and calls this before it starts any.
@@ -36,18 +36,20 @@ pub fn sweep_strays(instance: &str) -> io::Result<usize> {
     }
 }
 
+/// Those that have the marker, and all that descend from them, even with their environment cleared.
 fn strays(marker: &[u8]) -> io::Result<Vec<Process>> {
     let all = processes::all()?;
     let line = ancestry(&all);
-    Ok(all
-        .into_iter()
-        .filter(|process| process.lives() && !line.contains(&process.pid.as_raw_nonzero().get()))
-        // Another user's environment cannot be read: it is not one of ours then.
-        .filter(|process| {
-            processes::environment(process.pid)
-                .is_ok_and(|environment| environment.split(|byte| *byte == 0).any(|variable| variable == marker))
-        })
-        .collect())
+    let spared = |process: &Process| !process.lives() || line.contains(&process.pid.as_raw_nonzero().get());
+    // Another user's environment cannot be read: it is not one of ours then.
+    let is_marked = |process: &&Process| {
+        processes::environment(process.pid)
+            .is_ok_and(|environment| environment.split(|byte| *byte == 0).any(|variable| variable == marker))
+    };
+    let mut found: Vec<Process> = all.iter().filter(|process| !spared(process)).filter(is_marked).cloned().collect();
+    let roots: Vec<i32> = found.iter().map(|process| process.pid.as_raw_nonzero().get()).collect();
+    found.extend(processes::descendants(&all, &roots).into_iter().filter(|process| !spared(process)));
+    Ok(found)
 }
 
 /// This process and all above it: `staunch run` may itself be somebody's step.

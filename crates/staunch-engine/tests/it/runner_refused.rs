@@ -147,7 +147,7 @@ isolated! {
         let exit = bench.run(":");
         assert!(matches!(exit.how, How::KeeperLost | How::NotStarted { .. }), "{exit:?}");
         bench.close();
-        let bench = Bench::with(|config| config.keeper = ["/bin/sh", "-c", "echo gibberish >&0; cat"].map(Into::into).into());
+        let bench = Bench::with(|config| config.keeper = ["/bin/sh", "-c", "echo gibberish >&0; exec cat"].map(Into::into).into());
         let exit = bench.run(":");
         assert_eq!(exit.how, How::KeeperLost);
         bench.close();

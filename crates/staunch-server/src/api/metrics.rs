@@ -43,6 +43,8 @@ pub(super) async fn show_metrics(State(app): State<App>) -> Result<Response, Ref
         bodies: (app.bodies.budget().used(), app.bodies.budget().limit()),
         memory_limit: app.engine.limits().memory_bytes_max(),
         subscriptions: app.engine.feed().len() as u64,
+        tasks: app.engine.tasks().alive_by_kind().collect(),
+        panics: app.engine.tasks().panics(),
         tally: Arc::clone(&app.tally),
     };
     let (mut registry, mut out) = (Registry::default(), String::new());
@@ -62,6 +64,8 @@ struct Picture {
     bodies: (u64, u64),
     memory_limit: u64,
     subscriptions: u64,
+    tasks: Vec<(&'static str, u64)>,
+    panics: u64,
     tally: Arc<Tally>,
 }
 
@@ -106,7 +110,9 @@ impl Picture {
         to.gauge("staunch_plans", "Plans in memory", stats.plans)?;
         to.gauge("staunch_keepers", "Keeper processes", stats.keepers)?;
         to.gauge("staunch_tasks_alive", "Tasks", stats.tasks)?;
-        to.gauge("staunch_feed_subscriptions", "Subscriptions to runs", self.subscriptions)?;
+        to.gauges("staunch_tasks", "Tasks, by kind", "kind", self.tasks.iter().copied())?;
+        to.total("staunch_task_panics", "Tasks that panicked", self.panics)?;
+        to.gauge("staunch_feed_runs", "Runs that are watched", self.subscriptions)?;
         to.total("staunch_attempts_started", "Attempts started", stats.attempts_started_total)?;
         let ended = stats.attempts_ended_total.iter().map(|(word, n)| (*word, *n));
         to.totals("staunch_attempts_ended", "Attempts ended, by outcome", "outcome", ended)?;

@@ -8,12 +8,13 @@ use axum::response::{IntoResponse, Response};
 use http::header::{ETAG, IF_NONE_MATCH};
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
+use staunch_engine::SubmitError;
 use utoipa::IntoParams;
 
 use super::openapi::Problems;
 use crate::app::App;
 use crate::ask::{Asked, Segments};
-use crate::problem::{Code, Refusal};
+use crate::problem::Refusal;
 use crate::wire::{BrokenFile, Diagnostic, Validation, Workflow, WorkflowDetail, WorkflowList};
 
 /// All workflows there are, and the files with errors.
@@ -47,7 +48,10 @@ pub(super) async fn show_workflow(
     Segments(name): Segments<String>,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
-    let unknown = || Refusal::new(Code::UnknownWorkflow).detail(format_args!("there is no workflow {name:?}"));
+    let unknown = || {
+        let nearest = app.engine.catalog().nearest(&name);
+        Refusal::from(SubmitError::UnknownWorkflow { name: name.clone(), nearest })
+    };
     let known = app.engine.catalog().get(&name).ok_or_else(unknown)?;
     let etag = format!("\"{}\"", known.revision);
     if headers.get_all(IF_NONE_MATCH).iter().any(|given| matches_etag(given.as_bytes(), &etag)) {

@@ -36,10 +36,9 @@ async fn stand(connections_max: u32, times: Times) -> Stand {
         let held = taken.yaml(request, 1000).await?;
         Ok::<_, Refusal>(held.value.len().to_string())
     };
-    let flood = || async {
-        Body::from_stream(stream::repeat_with(|| Ok::<_, std::io::Error>(Bytes::from(vec![b'x'; 16 << 10]))))
-    };
-    let silence = || async { Body::from_stream(stream::pending::<Result<Bytes, std::io::Error>>()) };
+    let flood =
+        || async { Body::from_stream(stream::repeat_with(|| Ok::<_, io::Error>(Bytes::from(vec![b'x'; 16 << 10])))) };
+    let silence = || async { Body::from_stream(stream::pending::<Result<Bytes, io::Error>>()) };
     let routes = Router::new()
         .route("/", get(|| async { "hello" }))
         .route("/body", post(take))

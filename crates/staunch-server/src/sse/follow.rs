@@ -236,12 +236,25 @@ impl LogFollow {
 
     /// Whether an event is about this step.
     fn is_meant(&self, row: &EventRow) -> bool {
+        /// The store, which knows no ids, names a step by its place; the engine by its id.
         #[derive(serde::Deserialize)]
-        struct About {
-            step: Option<u64>,
+        #[serde(untagged)]
+        enum Named<'a> {
+            Place(u32),
+            Id(#[serde(borrow)] std::borrow::Cow<'a, str>),
         }
+
+        #[derive(serde::Deserialize)]
+        struct About<'a> {
+            #[serde(borrow)]
+            step: Named<'a>,
+        }
+
         row.name.starts_with("step.")
-            && serde_json::from_str::<About>(&row.body).is_ok_and(|about| about.step == Some(self.step.0.into()))
+            && serde_json::from_str::<About<'_>>(&row.body).is_ok_and(|about| match about.step {
+                Named::Place(place) => place == self.step.0,
+                Named::Id(id) => id == self.id,
+            })
     }
 
     /// Takes in which attempts have begun.

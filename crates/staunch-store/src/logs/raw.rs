@@ -77,6 +77,7 @@ impl RawFile {
         self.buffer.resize(len, 0);
         let len = read_up_to(&self.file, &mut self.buffer, self.layout.physical(block) * BLOCK)?;
         self.buffer.truncate(len);
+        // The checks would find an overwritten block out as well, but for one in 2^32; the floor leaves no chance at all.
         let gone = block >= u64::from(self.layout.head())
             && self.live.as_ref().is_some_and(|live| block < live.floor.load(Ordering::SeqCst));
         Ok((!gone && starts_block(&self.buffer, block)).then_some(&self.buffer))

@@ -93,3 +93,93 @@ impl Checkpointer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use std::path::Path;
+
+    use rusqlite::Connection;
+
+    use super::super::{Durability, connection, tests::LIMITS};
+    use super::{Checkpointer, LOOK, PAGES, WAL_BYTES_MAX};
+
+    /// A writer with one table, nothing of it in the database file yet.
+    fn writer(place: &Path) -> Connection {
+        let writer = connection::writer(&place.join("staunch.db"), &LIMITS, Durability::Off).unwrap();
+        writer.execute_batch("CREATE TABLE t (bytes BLOB)").unwrap();
+        writer
+    }
+
+    fn write(writer: &Connection, pages: i64) {
+        writer.execute("INSERT INTO t VALUES (zeroblob(?1))", [pages * 4_000]).unwrap();
+    }
+
+    #[test]
+    fn looking_moves_nothing() {
+        let place = tempfile::tempdir().unwrap();
+        let writer = writer(place.path());
+        let mut checkpointer = Checkpointer::default();
+        for _ in 0..3 {
+            let (pages, done) = checkpointer.run(&writer, LOOK).unwrap();
+            assert!(pages > 0 && done == 0, "{done} of {pages}");
+        }
+    }
+
+    #[test]
+    fn the_log_is_checkpointed_at_its_bound_and_then_overwritten() {
+        let place = tempfile::tempdir().unwrap();
+        let wal = place.path().join("staunch.db-wal");
+        let writer = writer(place.path());
+        let mut checkpointer = Checkpointer::default();
+        write(&writer, PAGES - 200);
+        checkpointer.after_commit(&writer, &wal);
+        assert!(checkpointer.has_rest(), "below");
+        write(&writer, 200);
+        checkpointer.after_commit(&writer, &wal);
+        assert!(!checkpointer.has_rest(), "at");
+        for _ in 0..20 {
+            write(&writer, 200);
+            checkpointer.after_commit(&writer, &wal);
+        }
+        let bytes = std::fs::metadata(&wal).unwrap().len();
+        assert!(bytes < 1_500 * 4_096, "four thousand more pages did not make it longer: {bytes}");
+    }
+
+    #[test]
+    fn an_idle_writer_puts_the_rest_away() {
+        let place = tempfile::tempdir().unwrap();
+        let wal = place.path().join("staunch.db-wal");
+        let writer = writer(place.path());
+        let mut checkpointer = Checkpointer::default();
+        write(&writer, 3);
+        checkpointer.after_commit(&writer, &wal);
+        assert!(checkpointer.has_rest());
+        checkpointer.when_idle(&writer);
+        assert!(!checkpointer.has_rest());
+        let (pages, done) = checkpointer.run(&writer, LOOK).unwrap();
+        assert_eq!(pages, done);
+    }
+
+    #[test]
+    fn a_reader_holds_a_checkpoint_back_but_not_the_writer_and_a_long_log_is_cut() {
+        let place = tempfile::tempdir().unwrap();
+        let wal = place.path().join("staunch.db-wal");
+        let writer = writer(place.path());
+        let mut checkpointer = Checkpointer::default();
+        let reader = connection::reader(&place.path().join("staunch.db"), &LIMITS).unwrap();
+        reader.execute_batch("BEGIN; SELECT count(*) FROM t").unwrap();
+        let start = std::time::Instant::now();
+        while std::fs::metadata(&wal).unwrap().len() <= WAL_BYTES_MAX {
+            write(&writer, 2_000);
+            checkpointer.after_commit(&writer, &wal);
+        }
+        checkpointer.when_idle(&writer);
+        assert!(start.elapsed() < connection::BUSY, "nobody waited for the reader");
+        reader.execute_batch("COMMIT").unwrap();
+        write(&writer, 2_000);
+        checkpointer.after_commit(&writer, &wal);
+        assert_eq!(std::fs::metadata(&wal).unwrap().len(), 0);
+    }
+}

@@ -56,7 +56,7 @@ pub(super) fn commit(turn: &mut Turn<'_>, commit: &Commit) -> Result<Committed, 
     within_bounds(turn, &run, commit)?;
 
     run.version += 1;
-    for (end, held) in commit.ended.iter().zip(held) {
+    for (end, held) in commit.ended.iter().zip(&held) {
         record(turn, &mut run, end, held)?;
     }
     for event in &commit.events {
@@ -103,7 +103,7 @@ fn within_bounds(turn: &Turn<'_>, run: &OpenRun, commit: &Commit) -> Result<(), 
 }
 
 /// Moves an attempt from those in flight to those that are over.
-fn record(turn: &mut Turn<'_>, run: &mut OpenRun, end: &AttemptEnd, held: Held) -> Result<(), StoreError> {
+fn record(turn: &mut Turn<'_>, run: &mut OpenRun, end: &AttemptEnd, held: &Held) -> Result<(), StoreError> {
     if turn.execute(TAKE_OUT, [held.n])? != 1 {
         return Err(StoreError::Failed("an attempt ended twice in one commit".to_owned()));
     }

@@ -19,8 +19,11 @@ pub(super) fn writer(file: &Path, limits: &StoreLimits, durability: Durability) 
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(file, flags)?;
     connection.busy_timeout(BUSY)?;
-    // Only heard while the file is empty; a file that has tables keeps what it was made with.
-    connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+    // Only possible while the file is empty; one that has pages keeps what it was made with.
+    let pages: i64 = connection.pragma_query_value(None, "page_count", |row| row.get(0))?;
+    if pages == 0 {
+        connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+    }
     let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
     if mode != "wal" {
         return Err(StoreError::DataDirectory(format!(

@@ -27,11 +27,14 @@ pub(super) fn of(error: &Error) -> StoreError {
     }
 }
 
-/// The error for each caller of a group whose COMMIT failed. If the log's sync failed, its bytes may be on disk all the
-/// same, and a crash before the next commit would bring them back: that outcome is not known.
+/// The error for each caller of a group whose COMMIT failed. If only the log's sync failed, its bytes may reach the disk all
+/// the same, and a crash before the next commit would bring them back: that outcome is not known. A write that failed left
+/// no whole commit frame, and is known not to have happened.
 pub(super) fn of_commit(error: &Error) -> StoreError {
-    match error.sqlite_error_code() {
-        Some(ErrorCode::SystemIoFailure) => StoreError::Unknown(error.to_string()),
+    match error {
+        Error::SqliteFailure(code, _) if code.extended_code == rusqlite::ffi::SQLITE_IOERR_FSYNC => {
+            StoreError::Unknown(error.to_string())
+        }
         _ => of(error),
     }
 }

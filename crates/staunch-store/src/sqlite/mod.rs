@@ -104,7 +104,7 @@ struct Counts {
 
 struct Threads {
     writer: JoinHandle<()>,
-    /// Ends (`None`) when the last thread is about to.
+    /// Ends (`None`) when the writer is about to, which is after the readers.
     ended: mpsc::Receiver<()>,
 }
 
@@ -145,11 +145,12 @@ impl Opening {
         let queued_max = self.limits.writes_queued_max.max(1);
         let (writes, queue) = sync_channel(queued_max);
         let (alive, ended) = mpsc::channel(1);
-        let readers = Readers::new(Arc::clone(&ground), alive.downgrade());
+        let (witness, readers_ended) = sync_channel(1);
+        let readers = Readers::new(Arc::clone(&ground), witness);
         let writer = std::thread::Builder::new()
             .name("store-write".to_owned())
             .spawn(move || {
-                writer.run(&queue);
+                writer.run(&queue, &readers_ended);
                 drop(alive);
             })
             .map_err(|error| StoreError::Failed(format!("no thread to write with: {error}")))?;
@@ -235,7 +236,7 @@ impl Sqlite {
         let readers = self.shut();
         let threads = locked(&self.threads).take();
         let Some(mut threads) = threads else { return };
-        // Nothing is ever sent: this ends when each thread has done its last work and dropped its sender.
+        // Nothing is ever sent: this ends when the writer has done its last work and dropped its sender.
         let _none: Option<()> = threads.ended.recv().await;
         join(readers.into_iter().chain([threads.writer]));
         self.ground.directory.release();

@@ -1,11 +1,12 @@
 //! A few threads that read, started when they are first needed, each with a connection that cannot write.
 
 use std::collections::VecDeque;
+use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use rusqlite::Connection;
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Ground, connection};
 use crate::error::StoreError;
@@ -21,8 +22,6 @@ pub(super) type Read = Box<dyn FnOnce(Result<&mut Connection, StoreError>) + Sen
 /// The readers of one store.
 pub(super) struct Readers {
     desk: Arc<Desk>,
-    /// Held by each thread; when all are gone, all threads are at their end.
-    alive: mpsc::WeakSender<()>,
 }
 
 struct Desk {
@@ -33,34 +32,32 @@ struct Desk {
     wake: Condvar,
 }
 
-#[derive(Default)]
 struct State {
     queue: VecDeque<(Read, OwnedSemaphorePermit)>,
     idle: usize,
     threads: Vec<JoinHandle<()>>,
-    closed: bool,
+    /// Each thread holds one as long as its connection; `None` once closed. Nothing is ever sent.
+    witness: Option<SyncSender<()>>,
 }
 
 impl Readers {
-    /// Readers that start with the first read. `alive` is held by each thread until its end.
-    pub(super) fn new(ground: Arc<Ground>, alive: mpsc::WeakSender<()>) -> Self {
-        Self { desk: Arc::new(Desk { ground, state: Mutex::default(), wake: Condvar::new() }), alive }
+    /// Readers that start with the first read. The receiver of `witness` sees it end when they are closed and their last
+    /// connection is.
+    pub(super) fn new(ground: Arc<Ground>, witness: SyncSender<()>) -> Self {
+        let state = State { queue: VecDeque::new(), idle: 0, threads: Vec::new(), witness: Some(witness) };
+        Self { desk: Arc::new(Desk { ground, state: Mutex::new(state), wake: Condvar::new() }) }
     }
 
     /// Queues a read; `room` is its place in the queue.
     pub(super) fn push(&self, read: Read, room: OwnedSemaphorePermit) -> Result<(), StoreError> {
         let mut state = self.desk.state();
-        if state.closed {
-            return Err(StoreError::Closed);
-        }
+        let witness = state.witness.clone().ok_or(StoreError::Closed)?;
         if state.idle <= state.queue.len() && state.threads.len() < THREADS_MAX {
             let desk = Arc::clone(&self.desk);
-            // The writer holds one until the store is closed.
-            let alive = self.alive.upgrade().ok_or(StoreError::Closed)?;
             let name = format!("store-read-{}", state.threads.len());
             let started = std::thread::Builder::new().name(name).spawn(move || {
                 desk.work();
-                drop(alive);
+                drop(witness);
             });
             match started {
                 Ok(thread) => state.threads.push(thread),
@@ -80,7 +77,7 @@ impl Readers {
     /// No more reads; what is queued is still done. The threads, to be joined.
     pub(super) fn close(&self) -> Vec<JoinHandle<()>> {
         let mut state = self.desk.state();
-        state.closed = true;
+        state.witness = None;
         let threads = std::mem::take(&mut state.threads);
         drop(state);
         self.desk.wake.notify_all();
@@ -119,7 +116,7 @@ impl Desk {
             if let Some(read) = state.queue.pop_front() {
                 return Some(read);
             }
-            if state.closed {
+            if state.witness.is_none() {
                 return None;
             }
             state.idle += 1;

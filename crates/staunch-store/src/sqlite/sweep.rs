@@ -87,7 +87,7 @@ impl Sweep<'_, '_> {
         while let Some(workflow) = self.workflow_with_more_than(most, &after)? {
             while self.kept(&workflow)? > most {
                 let oldest = self.turn.sql(OLDEST_OF)?.query_row([&workflow], Candidate::from_row)?;
-                if !self.remove(oldest)? {
+                if !self.remove(&oldest)? {
                     return Ok(());
                 }
             }
@@ -110,7 +110,7 @@ impl Sweep<'_, '_> {
             }
             after = (candidate.ended_at, candidate.n);
             // Oldest first, so those that stay when few are left are the newest.
-            if self.kept(&candidate.workflow)? > least && !self.remove(candidate)? {
+            if self.kept(&candidate.workflow)? > least && !self.remove(&candidate)? {
                 return Ok(());
             }
         }
@@ -130,7 +130,7 @@ impl Sweep<'_, '_> {
     }
 
     /// Removes a run with all that is its own; false if this sweep has had enough.
-    fn remove(&mut self, run: Candidate) -> Result<bool, StoreError> {
+    fn remove(&mut self, run: &Candidate) -> Result<bool, StoreError> {
         if self.runs_left == 0 || self.rows_left <= 0 {
             self.swept.more = true;
             return Ok(false);

@@ -120,3 +120,139 @@ fn an_open_store_says_it_is_writable_and_a_closed_one_does_not() {
         assert!(again.workflows().await.unwrap().is_empty());
     });
 }
+
+fn new_run(revision: crate::RevisionId) -> crate::NewRun {
+    crate::NewRun {
+        id: crate::RunId::generate(),
+        workflow: "w".to_owned(),
+        revision,
+        inputs: [("big".to_owned(), serde_json::json!("x".repeat(10_000)))].into(),
+        trigger: "api".to_owned(),
+        rerun_of: None,
+        ready: vec![crate::NewAttempt {
+            step: staunch_flow::StepIndex(0),
+            attempt: 1,
+            delay: std::time::Duration::ZERO,
+            claim_for: None,
+        }],
+        events: Vec::new(),
+        outcome: None,
+    }
+}
+
+#[test]
+fn a_full_file_is_no_space_and_works_again_when_there_is_room() {
+    use crate::{Store, StoreError};
+    let place = tempfile::tempdir().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let store = Opening::new(place.path(), LIMITS, Durability::Full).open().unwrap();
+        let text = std::sync::Arc::from("text");
+        let revision = crate::NewRevision { name: "w".to_owned(), text, file: None };
+        let revision = store.publish(revision).await.unwrap();
+        let worker = crate::Incarnation::generate();
+        store.join(worker, std::time::Duration::from_secs(30)).await.unwrap();
+        let pages =
+            |pages: i64| store.write(move |turn| Ok(turn.connection.pragma_update(None, "max_page_count", pages)?));
+        pages(100).await.unwrap();
+        let mut taken = 0;
+        let full = loop {
+            match store.submit(new_run(revision), None).await {
+                Ok(_) => taken += 1,
+                Err(error) => break error,
+            }
+            assert!(taken < 100, "a hundred pages do not hold a hundred runs of three");
+        };
+        assert!(matches!(full, StoreError::NoSpace(_)), "{full}");
+        assert!(taken > 5, "it was not full from the start");
+        // Nothing of what failed is left, and what needs no room goes on.
+        let usage = store.usage().await.unwrap();
+        assert_eq!((usage.runs["queued"], usage.attempts_in_flight), (taken, taken));
+        store.renew(worker, std::time::Duration::from_secs(60)).await.unwrap();
+        pages(100_000).await.unwrap();
+        store.submit(new_run(revision), None).await.unwrap();
+        let usage = store.usage().await.unwrap();
+        assert_eq!(usage.runs["queued"], taken + 1);
+    });
+}
+
+#[test]
+fn a_failure_that_rolls_back_the_whole_group_is_told_to_all_of_it() {
+    use crate::{Store, StoreError};
+    let place = tempfile::tempdir().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let store = Opening::new(place.path(), LIMITS, Durability::Full).open().unwrap();
+        let text = std::sync::Arc::from("text");
+        let publish = |name: &str, text: &std::sync::Arc<str>| crate::NewRevision {
+            name: name.to_owned(),
+            text: std::sync::Arc::clone(text),
+            file: None,
+        };
+        // The writer is kept busy by the first, so that the other three make one group.
+        let (free, held) = std::sync::mpsc::channel::<()>();
+        let (started, is_busy) = tokio::sync::oneshot::channel();
+        let busy = store.write(move |_| {
+            started.send(()).unwrap();
+            // It ends when the other end is dropped, which is an error and what is waited for.
+            assert!(held.recv().is_err());
+            Ok(())
+        });
+        let breaks = store.write(|turn| -> Result<(), StoreError> {
+            turn.connection.execute_batch("ROLLBACK")?;
+            Err(StoreError::NoSpace("as if the disk were full".to_owned()))
+        });
+        let (first, second) = (store.publish(publish("a", &text)), store.publish(publish("b", &text)));
+        let others = async {
+            is_busy.await.unwrap();
+            // Polled in this order: when the last one runs, the three before it are queued.
+            tokio::join!(first, breaks, second, async { drop(free) })
+        };
+        let (busy, (first, breaks, second, ())) = tokio::join!(busy, others);
+        busy.unwrap();
+        assert!(matches!(breaks, Err(StoreError::NoSpace(_))));
+        assert!(matches!(first, Err(StoreError::NoSpace(_))), "what was done before is gone too: {first:?}");
+        assert!(matches!(second, Err(StoreError::NoSpace(_))), "and what came after was not done: {second:?}");
+        assert!(store.workflows().await.unwrap().is_empty());
+        store.publish(publish("a", &text)).await.unwrap();
+        assert_eq!(store.workflows().await.unwrap().len(), 1);
+    });
+}
+
+#[test]
+fn a_full_queue_waits_and_then_refuses_and_nothing_is_half_done() {
+    use crate::{Store, StoreError};
+    let place = tempfile::tempdir().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let limits = crate::StoreLimits { writes_queued_max: 1, ..LIMITS };
+        let store = Opening::new(place.path(), limits, Durability::Full).open().unwrap();
+        let (free, held) = std::sync::mpsc::channel::<()>();
+        let (started, is_busy) = tokio::sync::oneshot::channel();
+        let busy = store.write(move |_| {
+            started.send(()).unwrap();
+            // It ends when the other end is dropped, which is an error and what is waited for.
+            assert!(held.recv().is_err());
+            Ok(())
+        });
+        let refused = async {
+            is_busy.await.unwrap();
+            // The first place is the writer's hands, the second the queue; the third caller waits for room.
+            let queued = store.retire("queued");
+            let waits = store.retire("waits");
+            tokio::pin!(queued);
+            let waited = tokio::select! {
+                biased;
+                done = &mut queued => panic!("the writer is busy: {done:?}"),
+                waited = waits => waited,
+            };
+            drop(free);
+            (waited, queued.await)
+        };
+        let (busy, (waited, queued)) = tokio::join!(busy, refused);
+        busy.unwrap();
+        assert!(matches!(waited, Err(StoreError::Full { limit: 1, .. })), "{waited:?}");
+        assert!(!queued.unwrap());
+        store.retire("later").await.unwrap();
+    });
+}

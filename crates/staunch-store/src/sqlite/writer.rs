@@ -109,8 +109,9 @@ impl Writer {
         Ok(Self { connection, ground, times, tally, checkpointer: Checkpointer::default() })
     }
 
-    /// Works until nobody can send any more and everything sent is done.
-    pub(super) fn run(mut self, queue: &Receiver<Ticket>) {
+    /// Works until nobody can send any more and everything sent is done. Then it waits for `readers` to end: only the last
+    /// connection can put the log away, and only this one may write.
+    pub(super) fn run(mut self, queue: &Receiver<Ticket>, readers: &Receiver<()>) {
         let mut group = Vec::with_capacity(GROUP_MAX);
         loop {
             let first = if self.checkpointer.has_rest() {
@@ -134,6 +135,10 @@ impl Writer {
             }
             self.write(&mut group);
             self.checkpointer.after_commit(&self.connection, &self.ground.directory.wal());
+        }
+        // Nothing is ever sent, so that this returns when the last reader has dropped its end.
+        if readers.recv().is_ok() {
+            tracing::error!("a reader spoke to the writer");
         }
         self.checkpointer.at_close(&self.connection);
     }

@@ -3,6 +3,8 @@
 
 mod bed;
 mod cutter;
+mod examples;
+mod kills;
 
 mod commands;
 mod config;

@@ -45,8 +45,8 @@ fn a_text_that_is_another_cannot_break_it() {
 fn a_file_cannot_turn_the_direction_of_writing() {
     let mut diagnostic = at(0, 1, 1, 1);
     diagnostic.message = "there is no step `\u{202e}x`".to_owned();
-    let shown = diagnostic.render("w\u{2066}.yaml", "\u{202e}x\u{200f}", false);
-    assert!(!shown.contains(['\u{202e}', '\u{2066}', '\u{200f}']), "{shown:?}");
+    let shown = diagnostic.render("w\u{2066}.yaml", "\u{202e}x\u{200e}\u{200f}", false);
+    assert!(!shown.contains(['\u{202e}', '\u{2066}', '\u{200e}', '\u{200f}']), "{shown:?}");
 }
 
 #[test]

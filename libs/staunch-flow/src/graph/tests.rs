@@ -49,6 +49,12 @@ fn the_path_of_a_circle_is_printed_from_its_first_step() {
 }
 
 #[test]
+fn a_circle_met_from_outside_is_printed_from_its_first_step_too() {
+    let (_, _, said) = graph(&[(0, Some(vec![2])), (1, Some(vec![2])), (2, Some(vec![1]))]);
+    assert_eq!(said, ["these steps need each other in a circle: s1 -> s2 -> s1"]);
+}
+
+#[test]
 fn list_order_can_close_a_circle_too() {
     let (_, _, said) = graph(&[(0, Some(vec![1])), (1, None)]);
     assert_eq!(said, ["these steps need each other in a circle: s0 -> s1 -> s0"]);

@@ -99,6 +99,8 @@ fn other_spellings_mean_the_same() {
         assert!(step(one).is_some(), "{one}");
         assert_eq!(step(one), step(other), "{one} and {other}");
     }
+    assert!(step("timeout-sec: 31536000").is_some() && step("timeout-sec: 31536001").is_none());
+    assert!(step("timeout-minutes: 0").is_none() && step("timeout-minutes: -1").is_none());
     let script = |text: &str| parse(text.as_bytes(), "stem", &Budgets::default()).workflow;
     assert_eq!(script("steps: [{ run: a }]"), script("steps: [{ command: a }]"));
     assert_eq!(script("steps: [{ run: \"a\\nb\" }]"), script("steps: [{ commands: [a, b] }]"));

@@ -337,6 +337,9 @@ fn scripts_at_and_over_what_the_system_takes() {
     let text = |bytes: usize| format!("steps: [{{run: {}}}]", "x".repeat(bytes));
     assert!(answer(text(131_071).as_bytes()).workflow.is_some());
     assert!(said(text(131_072).as_bytes(), "too_big").contains("131072 bytes"));
+    let commands = |bytes: usize| format!("steps: [{{commands: [{}, {}]}}]", "x".repeat(65_536), "x".repeat(bytes));
+    assert!(answer(commands(65_534).as_bytes()).workflow.is_some());
+    assert!(said(commands(65_535).as_bytes(), "too_big").contains("131072 bytes"));
 }
 
 #[test]

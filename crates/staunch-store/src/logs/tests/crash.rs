@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use super::model::{Fixture, files, fixture, hear, key, limits, pattern};
 use crate::logs::Stream::{Stderr, Stdout};
-use crate::logs::frame::BLOCK;
+use crate::logs::frame::{BLOCK, HEADER, MARK};
 use crate::logs::name::{Form, LogName};
 use crate::logs::{Logs, Recovered};
 
@@ -100,6 +100,22 @@ fn beyond_the_cap_the_file_alone_tells_what_the_writer_told() {
         let sealed = hear(&f.logs, key(1), None, 0, 1 << 20);
         assert_eq!((sealed.pieces, sealed.end), (live.pieces, true));
     }
+}
+
+#[test]
+fn what_a_slot_held_before_is_not_taken_for_the_newest() {
+    // Four records fill a block, so they lie at the same places in each: those of a former round look whole here.
+    let len = (BLOCK as usize - MARK) / 4 - HEADER;
+    let f = fixture(4 * BLOCK, 0);
+    let mut writer = f.logs.writer(key(1), 1);
+    for n in 0..50 {
+        writer.append(Stdout, 0, &pattern(n * len as u64, len)).unwrap();
+        writer.flush().unwrap();
+    }
+    let live = hear(&f.logs, key(1), None, 0, 1 << 20);
+    drop(writer);
+    let left = hear(&f.logs, key(1), None, 0, 1 << 20);
+    assert_eq!((left.pieces, left.next), (live.pieces, live.next));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::model::{Heard, files, fixture, hear, key, pattern};
 use crate::logs::Recovered;
-use crate::logs::Stream::Stdout;
+use crate::logs::Stream::{Stderr, Stdout};
 use crate::logs::frame::BLOCK;
 use crate::{LogPlace, StoreError};
 
@@ -31,6 +31,23 @@ fn a_full_disk_is_reported_once_and_leaves_a_gap() {
     let after = hear(&f.logs, key(1), Some(&place), 0, 1 << 20);
     assert_eq!(after.pieces, [Ok((Stdout, kept)), Err(210_000), Ok((Stdout, pattern(300_000, 5)))]);
     assert!(after.end);
+}
+
+#[test]
+fn of_a_write_that_was_cut_short_the_whole_records_stay() {
+    let f = fixture(1 << 20, 0);
+    // A mark, a record of 10 bytes, and a part of the next.
+    f.logs.room.store(36 + 22 + 15, Ordering::SeqCst);
+    let mut writer = f.logs.writer(key(1), 1);
+    for stream in [Stdout, Stderr] {
+        writer.append(stream, 0, &[b'x'; 10]).unwrap();
+    }
+    assert!(writer.flush().is_err());
+    f.logs.room.store(u64::MAX, Ordering::SeqCst);
+    writer.append(Stdout, 0, b"more").unwrap();
+    writer.flush().unwrap();
+    let heard = hear(&f.logs, key(1), None, 0, 100);
+    assert_eq!(heard.pieces, [Ok((Stdout, vec![b'x'; 10])), Err(10), Ok((Stdout, b"more".to_vec()))]);
 }
 
 #[test]

@@ -1,0 +1,115 @@
+//! A server on an engine on a data directory of its own.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use staunch_engine::{CloseCount, Engine, EngineConfig, Limits};
+use staunch_server::{Server, bind};
+use staunch_store::{Durability, Logs, Sqlite};
+use tempfile::TempDir;
+use tokio::time::timeout;
+
+use crate::client::{Answer, call};
+
+/// Nothing here takes seconds; a wait this long means that it never comes.
+pub(crate) const LONG: Duration = Duration::from_secs(60);
+
+/// A server with some workflows.
+pub(crate) struct Bed {
+    pub(crate) engine: Engine,
+    server: Server,
+    _data: TempDir,
+}
+
+impl Bed {
+    /// A server whose workflows directory has these files, each `name.yaml`.
+    pub(crate) async fn new(workflows: &[(&str, &str)]) -> Self {
+        Self::with(workflows, Limits::default()).await
+    }
+
+    /// As [`Bed::new`], with other limits.
+    pub(crate) async fn with(workflows: &[(&str, &str)], limits: Limits) -> Self {
+        // Naps are not waited for at a close.
+        let limits = Limits { drain_seconds: 0, kill_grace_seconds: 1, ..limits };
+        let data = TempDir::new().unwrap();
+        let directory = data.path().join("workflows");
+        std::fs::create_dir(&directory).unwrap();
+        for (name, text) in workflows {
+            std::fs::write(directory.join(format!("{name}.yaml")), text).unwrap();
+        }
+        let store = Sqlite::open(data.path(), limits.store(), Durability::Off).unwrap();
+        let logs = Logs::open(data.path().join("logs"), limits.store()).unwrap();
+        let config = EngineConfig {
+            limits,
+            work_directory: data.path().join("work"),
+            workflows_directory: Some(directory),
+            keeper: vec![env!("CARGO_BIN_EXE_server-keep").into()],
+            base_env: vec![("PATH".into(), "/usr/local/bin:/usr/bin:/bin".into()), ("LANG".into(), "C.UTF-8".into())],
+            workspace: None,
+            lease: Duration::from_secs(86_400),
+        };
+        let engine = Engine::open(config, Arc::new(store), logs).await.unwrap();
+        let server = bind(engine.clone(), "127.0.0.1:0".parse().unwrap()).await.unwrap();
+        Self { engine, server, _data: data }
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.server.local_addr()
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        call(self.address(), "GET", path, &[], "").await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
+        let headers = [("content-type", "application/json")];
+        call(self.address(), "POST", path, &headers, body.to_string()).await
+    }
+
+    /// Starts a run of a workflow and returns its id.
+    pub(crate) async fn run(&self, workflow: &str) -> String {
+        let answer = self.post(&format!("/api/v1/workflows/{workflow}/runs"), &json!({})).await;
+        assert_eq!(answer.status, 201, "{answer:?}");
+        answer.json()["id"].as_str().unwrap().to_owned()
+    }
+
+    /// Waits for the end of a run and returns its detail.
+    pub(crate) async fn ended(&self, run: &str) -> Value {
+        self.until(run, |detail| detail["state"] == "ended").await
+    }
+
+    /// Waits until `enough` is true of a run's detail.
+    pub(crate) async fn until(&self, run: &str, enough: impl Fn(&Value) -> bool) -> Value {
+        let mut watch = self.engine.feed().watch(run.parse().unwrap());
+        let wait = async {
+            loop {
+                let detail = self.get(&format!("/api/v1/runs/{run}")).await.json();
+                if enough(&detail) {
+                    return detail;
+                }
+                watch.changed().await;
+            }
+        };
+        timeout(LONG, wait).await.expect("it comes")
+    }
+
+    /// Stops all, and nothing is left.
+    pub(crate) async fn close(self) {
+        let left = timeout(LONG, self.engine.close()).await.expect("it closes");
+        assert_eq!(left, CloseCount::default(), "something is left");
+        assert!(self.engine.feed().is_empty());
+        assert!(tokio::net::TcpStream::connect(self.address()).await.is_err(), "nobody listens");
+    }
+}
+
+/// Waits until a condition holds.
+pub(crate) async fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let wait = async {
+        while !condition() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    timeout(LONG, wait).await.unwrap_or_else(|_| panic!("it never came: {what}"));
+}
