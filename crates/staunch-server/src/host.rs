@@ -142,7 +142,8 @@ mod tests {
     fn pages_of_other_sites_cannot_change_anything() {
         let hosts = Hosts::default();
         let host = ("host", "localhost:7878");
-        let cases: &[(&str, &[(&str, &str)], bool)] = &[
+        type Headers<'a> = &'a [(&'a str, &'a str)];
+        let cases: &[(&str, Headers<'_>, bool)] = &[
             ("POST", &[], true),
             ("POST", &[("sec-fetch-site", "same-origin")], true),
             ("POST", &[("sec-fetch-site", "none")], true),

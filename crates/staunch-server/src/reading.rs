@@ -46,8 +46,8 @@ pub(crate) struct Pieces {
     pub(crate) end: bool,
 }
 
-/// Text of one stream and one millisecond is one piece up to this many bytes.
-const PIECE_BYTES_MAX: usize = 8 << 10;
+/// A piece comes of at most this many bytes: what is put onto a page at once, even where JSON needs six bytes for one.
+const PIECE_BYTES_MAX: usize = 4 << 10;
 
 impl Source {
     /// The log of an attempt; bytes that lie in the database are fetched.
@@ -97,18 +97,24 @@ pub(crate) fn stitch(page: &LogPage, from: LogCursor) -> Pieces {
         at.stitch = Stitch::default();
     }
     for (i, record) in page.records.iter().enumerate() {
-        let from = LogCursor { at: record.cursor, ..at };
-        at.at = page.records.get(i + 1).map_or(page.next, |next| next.cursor);
-        let fits = |last: &&mut Piece| {
-            (last.stream, last.ms) == (record.stream, record.ms)
-                && last.text.len() + record.bytes.len() <= PIECE_BYTES_MAX
-        };
-        if let Some(last) = out.pieces.last_mut().filter(fits) {
-            at.stitch.push(record.stream, &record.bytes, &mut last.text);
-            last.to = at;
-        } else {
+        let after = page.records.get(i + 1).map_or(page.next, |next| next.cursor);
+        let mut left = record.bytes.len();
+        at.at = record.cursor;
+        for bytes in record.bytes.chunks(PIECE_BYTES_MAX) {
+            let from = at;
+            left -= bytes.len();
+            // Each byte of a record is one on; the next record stands further.
+            at.at = if left == 0 { after } else { at.at + bytes.len() as u64 };
+            let fits = |last: &&mut Piece| {
+                (last.stream, last.ms) == (record.stream, record.ms) && last.text.len() + bytes.len() <= PIECE_BYTES_MAX
+            };
+            if let Some(last) = out.pieces.last_mut().filter(fits) {
+                at.stitch.push(record.stream, bytes, &mut last.text);
+                last.to = at;
+                continue;
+            }
             let mut text = String::new();
-            at.stitch.push(record.stream, &record.bytes, &mut text);
+            at.stitch.push(record.stream, bytes, &mut text);
             if !text.is_empty() {
                 out.pieces.push(Piece { from, to: at, stream: record.stream, ms: record.ms, text });
             }
@@ -158,6 +164,23 @@ mod tests {
         let pieces = stitch(&page, LogCursor::start(1, 1)).pieces;
         let seen: Vec<_> = pieces.iter().map(|p| (p.from.at, p.to.at, p.text.as_str())).collect();
         assert_eq!(seen, [(0, 9, "ab"), (9, 12, "c"), (12, 20, "d")]);
+    }
+
+    #[test]
+    fn a_long_record_is_several_pieces_each_with_its_place() {
+        let bytes = "€".repeat(5_000).into_bytes();
+        let page = LogPage { records: vec![record(100, Stream::Stdout, 1, &bytes)], gap: 0, next: 20_000, end: false };
+        let pieces = stitch(&page, LogCursor::start(1, 1)).pieces;
+        assert_eq!(pieces.iter().map(|piece| piece.text.as_str()).collect::<String>().into_bytes(), bytes);
+        assert!(pieces.len() == 4 && pieces.iter().all(|piece| piece.text.len() <= PIECE_BYTES_MAX + 3));
+        for (one, two) in pieces.iter().zip(&pieces[1..]) {
+            assert_eq!(one.to, two.from);
+            // Reading on from there, as a client that was cut does, brings the rest.
+            let rest = record(two.from.at, Stream::Stdout, 1, &bytes[(two.from.at - 100) as usize..]);
+            let rest = LogPage { records: vec![rest], gap: 0, next: 20_000, end: false };
+            assert_eq!(stitch(&rest, two.from).pieces[0].text, two.text);
+        }
+        assert_eq!(pieces[3].to.at, 20_000);
     }
 
     #[test]

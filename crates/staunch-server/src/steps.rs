@@ -36,9 +36,13 @@ impl Steps {
         if let Some(known) = app.engine.catalog().get(&head.workflow).filter(|known| known.revision == head.revision) {
             return Ok(Self::Known(known));
         }
-        let _turn = app.turn().await;
-        let view = app.engine.view(head.id).await?.ok_or_else(|| unknown_run(head.id))?;
-        Ok(Self::Ids(view.steps.into_iter().map(|step| step.id).collect()))
+        let text = app.engine.text(head.revision).await?;
+        let text = text.ok_or_else(|| Refusal::internal(format_args!("the text of {} is gone", head.id)))?;
+        let (engine, stem) = (app.engine.clone(), head.workflow.clone());
+        let parsed = app.blocking(move || engine.validate(text.as_bytes(), &stem)).await?;
+        // It was valid when the run was accepted; limits may have been lowered since.
+        let workflow = parsed.workflow.ok_or_else(|| Refusal::internal("the run's workflow no longer parses"))?;
+        Ok(Self::Ids(workflow.steps.into_iter().map(|step| step.id).collect()))
     }
 
     /// The id of a step.

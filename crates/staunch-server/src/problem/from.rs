@@ -55,11 +55,7 @@ impl From<StoreError> for Refusal {
             StoreError::NoSpace(_) => Self::new(Code::NoSpace),
             StoreError::KeyReused => Self::new(Code::KeyReused),
             StoreError::Closed => Self::new(Code::Stopping).retry_after(RESTART),
-            StoreError::Unknown(_) => {
-                let mut refusal = Self::new(Code::OutcomeUnknown);
-                refusal.0.secret = Some(error.to_string());
-                refusal
-            }
+            StoreError::Unknown(_) => Self::new(Code::OutcomeUnknown).keep(error),
             _ => Self::internal(error),
         }
     }

@@ -9,7 +9,9 @@ use staunch_engine::{CancelError, SubmitError};
 use staunch_flow::{Diagnostic, InputError, RunOutcome, Severity, Span};
 use staunch_store::{RunId, StoreError};
 
-use super::*;
+use std::time::Duration;
+
+use super::{Code, Refusal};
 
 async fn rendered(refusal: impl Into<Refusal>) -> (Value, Option<String>) {
     let response = refusal.into().render("id-1", "/api/v1/x");

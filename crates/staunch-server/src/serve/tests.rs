@@ -52,7 +52,7 @@ async fn stand(connections_max: u32, times: Times) -> Stand {
                 }
             }),
         )
-        .route("/slow", get(|| std::future::pending::<()>()));
+        .route("/slow", get(std::future::pending::<()>));
     let tasks = Tasks::new();
     let router = guarded(routes, Hosts::default(), times, Arc::clone(&tally));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

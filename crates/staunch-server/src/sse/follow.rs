@@ -303,11 +303,17 @@ impl LogFollow {
         Ok(())
     }
 
+    /// Puts text onto the page until it is full; the rest is read again later.
     fn tell(&mut self, pieces: Pieces, page: &mut Page) {
         if pieces.gap > 0 {
+            // It stands behind the gap from here on, so that the gap is told once.
+            self.at = pieces.pieces.first().map_or(pieces.next, |first| first.from);
             self.gap(page, Some(pieces.gap), "the log is over its limit: its middle was left out");
         }
         for piece in pieces.pieces {
+            if page.is_full() {
+                return;
+            }
             self.at = piece.to;
             let event = LogEvent {
                 run: self.run.to_string(),

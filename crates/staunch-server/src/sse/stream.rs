@@ -52,7 +52,8 @@ impl LiveStream {
             follows[place].add(i, topic, mark)?;
         }
         let now = Instant::now();
-        let mut page = Page::new(marks, app.engine.limits().stream_bytes_max as usize);
+        // Half, because the last piece put onto it may need as much again.
+        let mut page = Page::new(marks, app.engine.limits().stream_bytes_max as usize / 2);
         page.retry(RETRY_MS);
         let pace = Pace::new(app.times.pace, now);
         Ok(Self { app, topics, follows, page, pace, written: now, ended: false, _permit: permit })

@@ -228,7 +228,7 @@ async fn health_the_landing_page_and_the_document_are_there() {
     // Every documented path that needs no id is served, and every other answers with a problem of its own.
     for (path, item) in document.json()["paths"].as_object().unwrap() {
         for method in item.as_object().unwrap().keys() {
-            let path = path.replace("{id}", "run_00000000000000000000000000").replace('{', "").replace('}', "");
+            let path = path.replace("{id}", "run_00000000000000000000000000").replace(['{', '}'], "");
             let answer = call(bed.address(), &method.to_uppercase(), &path, &[], "").await;
             assert!(
                 answer.status != 405

@@ -165,7 +165,7 @@ async fn garbage_on_the_socket_is_answered_and_dropped() {
     let bed = bed().await;
     for (sent, status) in [
         ("\u{16}\u{3}\u{1} hello\r\n\r\n".to_owned(), "400"),
-        ("GET / HTTP/1.1\r\n\r\n".to_owned(), "400"),
+        ("GET / HTTP/1.1\r\nconnection: close\r\n\r\n".to_owned(), "400"),
         ("GET / HTTP/1.1\r\nhost: evil.example\r\nconnection: close\r\n\r\n".to_owned(), "421"),
         (format!("GET / HTTP/1.1\r\nhost: localhost\r\nx: {}\r\n\r\n", "a".repeat(40_000)), "431"),
         ("GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n\0garbage\r\n\r\n".to_owned(), "200"),
@@ -194,5 +194,41 @@ async fn slow_and_silent_clients_do_not_keep_the_server_from_stopping() {
     // The half-closed ones are gone at once; the slow ones have their time.
     let connections = || bed.engine.tasks().alive_by_kind().find(|(kind, _)| *kind == "connection").unwrap().1;
     until("only the slow ones are left", || connections() <= 4).await;
+    bed.close().await;
+    assert_eq!(sockets.len(), 8, "all were open until now");
+}
+
+/// Bytes without sense, and requests with a byte changed: each is answered or dropped, and nothing breaks.
+#[tokio::test]
+async fn noise_on_the_socket_breaks_nothing() {
+    let bed = bed().await;
+    let good =
+        b"GET /api/v1/runs?limit=5 HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\naccept: */*\r\n\r\n".to_vec();
+    // xorshift64 (Marsaglia 2003): the same noise every time.
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut next = move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state
+    };
+    for round in 0..300 {
+        let mut sent = good.clone();
+        if round % 3 == 0 {
+            sent = (0..next() % 2000).map(|_| next() as u8).collect();
+        } else {
+            for _ in 0..=next() % 3 {
+                let place = next() as usize % sent.len();
+                sent[place] = next() as u8;
+            }
+        }
+        let mut socket = TcpStream::connect(bed.address()).await.unwrap();
+        socket.write_all(&sent).await.unwrap();
+        // The client has no more to say: whatever the server makes of it, it is over then.
+        socket.shutdown().await.unwrap();
+        let answer = crate::client::read_all(&mut socket).await;
+        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 "), "{sent:?}: {answer:?}");
+    }
+    assert_eq!(bed.get("/api/v1/runs").await.status, 200);
     bed.close().await;
 }

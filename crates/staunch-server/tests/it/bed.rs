@@ -20,7 +20,7 @@ pub(crate) const LONG: Duration = Duration::from_secs(60);
 pub(crate) struct Bed {
     pub(crate) engine: Engine,
     server: Server,
-    _data: TempDir,
+    data: TempDir,
 }
 
 impl Bed {
@@ -31,20 +31,24 @@ impl Bed {
 
     /// As [`Bed::new`], with other limits.
     pub(crate) async fn with(workflows: &[(&str, &str)], limits: Limits) -> Self {
-        // Naps are not waited for at a close.
-        let limits = Limits { drain_seconds: 0, kill_grace_seconds: 1, ..limits };
         let data = TempDir::new().unwrap();
         let directory = data.path().join("workflows");
         std::fs::create_dir(&directory).unwrap();
         for (name, text) in workflows {
             std::fs::write(directory.join(format!("{name}.yaml")), text).unwrap();
         }
+        Self::open(data, limits).await
+    }
+
+    async fn open(data: TempDir, limits: Limits) -> Self {
+        // Naps are not waited for at a close.
+        let limits = Limits { drain_seconds: 0, kill_grace_seconds: 1, ..limits };
         let store = Sqlite::open(data.path(), limits.store(), Durability::Off).unwrap();
         let logs = Logs::open(data.path().join("logs"), limits.store()).unwrap();
         let config = EngineConfig {
             limits,
             work_directory: data.path().join("work"),
-            workflows_directory: Some(directory),
+            workflows_directory: Some(data.path().join("workflows")),
             keeper: vec![env!("CARGO_BIN_EXE_server-keep").into()],
             base_env: vec![("PATH".into(), "/usr/local/bin:/usr/bin:/bin".into()), ("LANG".into(), "C.UTF-8".into())],
             workspace: None,
@@ -52,7 +56,14 @@ impl Bed {
         };
         let engine = Engine::open(config, Arc::new(store), logs).await.unwrap();
         let server = bind(engine.clone(), "127.0.0.1:0".parse().unwrap()).await.unwrap();
-        Self { engine, server, _data: data }
+        Self { engine, server, data }
+    }
+
+    /// Stops, and begins another life on the same data.
+    pub(crate) async fn reopen(self) -> Self {
+        let limits = *self.engine.limits();
+        let data = self.stop().await;
+        Self::open(data, limits).await
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -66,6 +77,14 @@ impl Bed {
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
         let headers = [("content-type", "application/json")];
         call(self.address(), "POST", path, &headers, body.to_string()).await
+    }
+
+    /// Changes a workflow's file, and waits until the server has taken it in.
+    pub(crate) async fn write(&self, workflow: &str, text: &str) {
+        std::fs::write(self.data.path().join("workflows").join(format!("{workflow}.yaml")), text).unwrap();
+        let wanted = staunch_store::RevisionId::of(text.as_bytes());
+        let taken = || self.engine.catalog().get(workflow).is_some_and(|known| known.revision == wanted);
+        until("the new text is taken in", taken).await;
     }
 
     /// Starts a run of a workflow and returns its id.
@@ -97,10 +116,16 @@ impl Bed {
 
     /// Stops all, and nothing is left.
     pub(crate) async fn close(self) {
+        drop(self.stop().await);
+    }
+
+    async fn stop(self) -> TempDir {
         let left = timeout(LONG, self.engine.close()).await.expect("it closes");
         assert_eq!(left, CloseCount::default(), "something is left");
         assert!(self.engine.feed().is_empty());
+        assert_eq!(self.engine.tasks().panics(), 0);
         assert!(tokio::net::TcpStream::connect(self.address()).await.is_err(), "nobody listens");
+        self.data
     }
 }
 

@@ -72,6 +72,11 @@ pub(crate) async fn converse(address: SocketAddr, sent: &[u8]) -> String {
     let mut socket = TcpStream::connect(address).await.unwrap();
     // The server may have refused and closed before all is sent.
     let _unsent = socket.write_all(sent).await;
+    read_all(&mut socket).await
+}
+
+/// What comes until the server closes; a reset counts as that.
+pub(crate) async fn read_all(socket: &mut TcpStream) -> String {
     let mut bytes = Vec::new();
     let mut buf = [0; 4096];
     while let Ok(n @ 1..) = timeout(LONG, socket.read(&mut buf)).await.expect("the server closes") {
@@ -115,6 +120,8 @@ impl Live {
             };
             timeout(LONG, both).await.expect("an answer comes").into_parts()
         };
+        // Without a sender the connection ends with its answer.
+        drop(sender);
         if head.status != 200 {
             let collected = async { tokio::join!(body_of(&mut body), connection.as_mut()).0 };
             let bytes = timeout(LONG, collected).await.unwrap();

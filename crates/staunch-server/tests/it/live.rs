@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use staunch_engine::Limits;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -227,4 +227,68 @@ async fn ten_thousand_streams_come_and_go() {
 
 fn connections(bed: &Bed) -> u64 {
     bed.engine.tasks().alive_by_kind().find(|(kind, _)| *kind == "connection").unwrap().1
+}
+
+#[tokio::test]
+async fn a_run_of_an_older_revision_is_followed_by_its_own_steps() {
+    let bed = Bed::new(&[("old", "steps: [{ id: first, run: echo 1 }, { id: second, run: echo 2 }]")]).await;
+    let run = bed.run("old").await;
+    bed.ended(&run).await;
+    bed.write("old", "steps: [{ id: other, run: echo 3 }]").await;
+    let events = open(&bed, &format!("run:{run},log:{run}:second")).await.rest().await;
+    assert_eq!(text(&events, "second"), "2\n");
+    let page = bed.get(&format!("/api/v1/runs/{run}/events")).await.json();
+    let started: Vec<_> = page["items"].as_array().unwrap().iter().filter(|e| e["name"] == "step.started").collect();
+    assert_eq!((&started[0]["body"]["step"], &started[1]["body"]["step"]), (&json!("first"), &json!("second")));
+    let Err(refused) = Live::open(bed.address(), &format!("log:{run}:other"), None).await else { panic!("opened") };
+    refused.problem(404, "unknown_step");
+    bed.close().await;
+}
+
+#[tokio::test]
+async fn a_stream_is_resumed_in_a_later_life_of_the_server() {
+    let directory = tempfile::tempdir().unwrap();
+    let bed = Bed::new(&[("talks", &talks(directory.path()))]).await;
+    let run = bed.run("talks").await;
+    let topics = format!("run:{run},log:{run}:talk");
+    let mut live = open(&bed, &topics).await;
+    let events = live.until(|event| text(std::slice::from_ref(event), "talk").contains("one")).await;
+    let after = events.last().unwrap().id.clone();
+    // The stop ends the stream without an `end`: the run is not over.
+    let bed = bed.reopen().await;
+    while let Some(event) = live.next().await {
+        assert_ne!(event.name, "end");
+    }
+    std::fs::write(directory.path().join("go"), "").unwrap();
+    let later = Live::open(bed.address(), &topics, Some(&after)).await.unwrap().rest().await;
+    // The attempt began anew: its new log is told from the start, behind a gap that says so.
+    let gap = later.iter().position(|event| event.name == "gap").unwrap();
+    assert!(later[gap].body["reason"].as_str().unwrap().contains("anew"), "{later:#?}");
+    assert_eq!(text(&later[gap..], "talk"), "one\n€\ntwo\n");
+    let known = events.iter().filter_map(|event| event.body["seq"].as_u64()).max().unwrap();
+    let seqs: Vec<_> = later.iter().filter_map(|event| event.body["seq"].as_u64()).collect();
+    assert_eq!(seqs, (known + 1..=known + seqs.len() as u64).collect::<Vec<_>>(), "no event is lost or told twice");
+    assert_eq!(later.last().unwrap().name, "end");
+    bed.close().await;
+}
+
+/// The one test that waits for a clock: fifteen seconds is what proxies are promised.
+#[tokio::test]
+async fn a_quiet_stream_shows_that_it_lives() {
+    let bed = Bed::new(&[("nap", "steps: [{ id: nap, run: sleep 1000 }]")]).await;
+    let run = bed.run("nap").await;
+    let mut socket = TcpStream::connect(bed.address()).await.unwrap();
+    let request = format!("GET /api/v1/events?topics=run:{run} HTTP/1.1\r\nhost: localhost\r\n\r\n");
+    socket.write_all(request.as_bytes()).await.unwrap();
+    let mut text = String::new();
+    let ping = async {
+        let mut buf = [0; 1024];
+        while !text.contains(": ping\n\n") {
+            let n = socket.read(&mut buf).await.unwrap();
+            assert!(n > 0, "closed after {text}");
+            text.push_str(std::str::from_utf8(&buf[..n]).unwrap());
+        }
+    };
+    timeout(crate::bed::LONG, ping).await.expect("a ping comes");
+    bed.close().await;
 }

@@ -1,16 +1,4 @@
-//! The live stream: a cursor a topic, no queue a client.
-//!
-//! A stream holds its places, and at most one page of what is next. It waits for the feed, reads what is new from the store
-//! and from the logs, and hands it to the socket; while the socket is full it reads nothing. Each event's `id` is the place of
-//! all topics after it, so that a client that was cut goes on exactly there.
-
-mod follow;
-mod pace;
-mod page;
-mod stream;
-#[cfg(test)]
-mod tests;
-mod topic;
+//! A stream, from the request to the answer.
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
@@ -18,9 +6,10 @@ use futures_util::stream::unfold;
 use http::HeaderName;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 
+use super::stream::LiveStream;
+use super::topic;
 use crate::app::App;
 use crate::problem::Refusal;
-use stream::LiveStream;
 
 /// Opens a stream of `topics`, going on after the event with the id `after`.
 pub(crate) async fn open(app: App, topics: &str, after: Option<&str>) -> Result<Response, Refusal> {

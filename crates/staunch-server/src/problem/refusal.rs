@@ -1,12 +1,4 @@
-//! A request that is refused or failed, on its way to becoming `application/problem+json` (RFC 9457).
-
-mod code;
-mod from;
-#[cfg(test)]
-mod tests;
-
-pub(crate) use code::Code;
-pub(crate) use from::escape;
+//! A refusal: what is carried from where a request fails to where it is answered.
 
 use std::fmt;
 use std::time::Duration;
@@ -16,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, header};
 
+use super::code::Code;
 use crate::wire::{Problem, ProblemDetail};
 
 /// Why a request is refused. The gate turns it into the answer, because only the gate knows the request's id and path.
@@ -57,9 +50,13 @@ impl Refusal {
 
     /// A failure of ours: the log gets the text, the client only the request's id.
     pub(crate) fn internal(why: impl fmt::Display) -> Self {
-        let mut refusal = Self::new(Code::Internal);
-        refusal.0.secret = Some(why.to_string());
-        refusal
+        Self::new(Code::Internal).keep(why)
+    }
+
+    /// What only the log may hear.
+    pub(super) fn keep(mut self, secret: impl fmt::Display) -> Self {
+        self.0.secret = Some(secret.to_string());
+        self
     }
 
     /// Its kind.
