@@ -18,7 +18,12 @@ macro_rules! limits {
         impl Limits {
             /// The table, for the manual and for `staunch config show`.
             pub fn table(&self) -> Vec<LimitDoc> {
-                vec![$(LimitDoc { name: stringify!($name), unit: $unit, value: u64::from(self.$name), doc: concat!($($doc),+) },)+]
+                vec![$(LimitDoc {
+                    name: stringify!($name),
+                    unit: $unit,
+                    value: u64::from(self.$name),
+                    doc: concat!($($doc),+),
+                },)+]
             }
         }
     };

@@ -91,13 +91,14 @@ async fn measure(place: &Path, clients: usize, time: Duration, durability: Durab
     let before = store.usage().await?;
     let (stop, runs) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
     let start = Instant::now();
-    let all: Vec<_> = (0..clients)
-        .map(|_| tokio::spawn(client(Arc::clone(&store), worker, Arc::clone(&stop), Arc::clone(&runs))))
-        .collect();
+    let mut all = tokio::task::JoinSet::new();
+    for _ in 0..clients {
+        all.spawn(client(Arc::clone(&store), worker, Arc::clone(&stop), Arc::clone(&runs)));
+    }
     tokio::time::sleep(time).await;
     stop.store(true, Ordering::Relaxed);
-    for one in all {
-        one.await??;
+    for ended in all.join_all().await {
+        ended?;
     }
     let seconds = start.elapsed().as_secs_f64();
     let usage = store.usage().await?;

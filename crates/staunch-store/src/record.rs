@@ -51,7 +51,8 @@ pub struct NewRun {
     pub trigger: String,
     /// The run it repeats.
     pub rerun_of: Option<RunId>,
-    /// Attempts that may start at once: what `Plan::begin` said.
+    /// Attempts that may start at once: what `Plan::begin` said. `claim_for` is not heard here: an answer to a submission
+    /// carries no claims.
     pub ready: Vec<NewAttempt>,
     /// What is already known: `Event::Kept` of a rerun, steps skipped from the start.
     pub events: Vec<NewEvent>,

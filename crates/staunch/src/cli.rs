@@ -138,7 +138,7 @@ pub(crate) struct Run {
 #[derive(Clone, Copy, Debug, Default, Args)]
 pub(crate) struct Wait {
     /// Cancel the run after this long, such as `90s` or `1h30m`
-    #[arg(long, value_name = "DURATION", value_parser = crate::render::parse_duration)]
+    #[arg(long, value_name = "DURATION", conflicts_with = "detach", value_parser = crate::render::parse_duration)]
     pub(crate) timeout: Option<Duration>,
     /// Say nothing unless the run does not succeed
     #[arg(short, long)]

@@ -25,7 +25,7 @@ pub(crate) enum Exit {
     Refused = 8,
     /// The run was cancelled by somebody else.
     Cancelled = 9,
-    /// Stopped by Ctrl-C (SIGINT) or SIGTERM.
+    /// Stopped by Ctrl-C (SIGINT), SIGTERM or SIGHUP.
     Interrupted = 130,
 }
 
@@ -63,7 +63,7 @@ impl Exit {
             Self::TimedOut => "the run timed out, or `--timeout` ran out",
             Self::Refused => "a bound refused it: a queue, the disk or memory is full",
             Self::Cancelled => "the run was cancelled by somebody else",
-            Self::Interrupted => "stopped by Ctrl-C (SIGINT) or SIGTERM",
+            Self::Interrupted => "stopped by Ctrl-C (SIGINT), SIGTERM or SIGHUP",
         }
     }
 

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use staunch_flow::Event as PlanEvent;
-use staunch_store::{Claimed, Commit, Committed, RunId, StoreError};
+use serde_json::json;
+use staunch_flow::{Event as PlanEvent, RunOutcome};
+use staunch_store::{Claimed, Commit, Committed, NewEvent, RunId, StoreError};
 
-use super::{Dispatch, Held, STORE_RETRY};
+use super::{Dispatch, Held, STORE_RETRY, stop_all};
 use crate::active::Change;
 use crate::event::Event;
 
@@ -76,6 +77,10 @@ impl Dispatch {
                 self.reserved -= reserved;
                 self.load(run, Duration::ZERO);
             }
+            Err(StoreError::Full { what, limit, .. }) => {
+                self.reserved -= reserved;
+                self.overflow(*commit, &format!("{what} is full ({limit} at most)"));
+            }
             Err(error) => {
                 self.inner.store_failed(&error);
                 if self.abandoning || matches!(error, StoreError::Closed) {
@@ -87,6 +92,24 @@ impl Dispatch {
                 }
             }
         }
+    }
+
+    /// A run that has more to tell than the store keeps of one: it fails. An outcome is always taken, and ends what is in flight.
+    fn overflow(&mut self, commit: Commit, why: &str) {
+        let run = commit.run;
+        tracing::warn!(%run, why, "a run is failed: it does not fit its bounds");
+        if let Some(held) = self.runs.get(&run) {
+            stop_all(held);
+        }
+        let ended = NewEvent { name: "run.ended", body: json!({ "outcome": RunOutcome::Failed, "error": why }), plan: None };
+        let commit = Commit {
+            ready: Vec::new(),
+            kill: Vec::new(),
+            events: vec![ended],
+            outcome: Some(RunOutcome::Failed),
+            ..commit
+        };
+        self.commit(commit, 0, Duration::ZERO);
     }
 
     pub(super) fn recorded(&mut self, commit: &Commit, version: u64, claimed: Vec<Claimed>) {

@@ -116,9 +116,8 @@ impl Desk {
             if let Some(read) = state.queue.pop_front() {
                 return Some(read);
             }
-            if state.witness.is_none() {
-                return None;
-            }
+            // Closed, and nothing is left to do.
+            state.witness.as_ref()?;
             state.idle += 1;
             state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
             state.idle -= 1;

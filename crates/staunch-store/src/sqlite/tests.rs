@@ -1,6 +1,8 @@
 //! What only this store must prove: its statements, its file, its threads.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+use std::future::Future;
+
 use super::{Durability, Opening, connection, schema};
 
 /// Limits that no test meets by accident.
@@ -190,7 +192,7 @@ fn a_failure_that_rolls_back_the_whole_group_is_told_to_all_of_it() {
             file: None,
         };
         // The writer is kept busy by the first, so that the other three make one group.
-        let (free, held) = std::sync::mpsc::channel::<()>();
+        let (free, held) = std::sync::mpsc::sync_channel::<()>(1);
         let (started, is_busy) = tokio::sync::oneshot::channel();
         let busy = store.write(move |_| {
             started.send(()).unwrap();
@@ -227,7 +229,7 @@ fn a_full_queue_waits_and_then_refuses_and_nothing_is_half_done() {
     runtime.block_on(async {
         let limits = crate::StoreLimits { writes_queued_max: 1, ..LIMITS };
         let store = Opening::new(place.path(), limits, Durability::Full).open().unwrap();
-        let (free, held) = std::sync::mpsc::channel::<()>();
+        let (free, held) = std::sync::mpsc::sync_channel::<()>(1);
         let (started, is_busy) = tokio::sync::oneshot::channel();
         let busy = store.write(move |_| {
             started.send(()).unwrap();
@@ -254,5 +256,38 @@ fn a_full_queue_waits_and_then_refuses_and_nothing_is_half_done() {
         assert!(matches!(waited, Err(StoreError::Full { limit: 1, .. })), "{waited:?}");
         assert!(!queued.unwrap());
         store.retire("later").await.unwrap();
+    });
+}
+
+#[test]
+fn a_caller_that_is_dropped_changes_nothing_for_what_was_taken_in() {
+    use crate::Store;
+    let place = tempfile::tempdir().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let store = Opening::new(place.path(), LIMITS, Durability::Full).open().unwrap();
+        let text = std::sync::Arc::from("text");
+        let revision = crate::NewRevision { name: "w".to_owned(), text, file: None };
+        let revision = store.publish(revision).await.unwrap();
+        let run = new_run(revision);
+        let id = run.id;
+        let (free, held) = std::sync::mpsc::sync_channel::<()>(1);
+        let mut busy = Box::pin(store.write(move |_| {
+            // It ends when the other end is dropped, which is an error and what is waited for.
+            assert!(held.recv().is_err());
+            Ok(())
+        }));
+        let started = std::future::poll_fn(|cx| std::task::Poll::Ready(busy.as_mut().poll(cx))).await;
+        assert!(started.is_pending());
+        let mut submit = store.submit(run, None);
+        let polled = std::future::poll_fn(|cx| std::task::Poll::Ready(submit.as_mut().poll(cx))).await;
+        drop(submit);
+        assert!(polled.is_pending(), "it was dropped in the middle");
+        drop(free);
+        busy.await.unwrap();
+        // The writer takes one after the other: when this is done, so is what came before.
+        store.retire("nobody").await.unwrap();
+        assert!(store.run(id).await.unwrap().is_some());
+        assert_eq!(store.writes_room.available_permits(), LIMITS.writes_queued_max, "no place is lost");
     });
 }

@@ -1,14 +1,16 @@
 //! Which topics one live stream has: there may be more steps than a stream has room for.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::news::News;
 
 /// Logs in one stream beside the run itself: a server takes 16 topics by default.
 const LOGS_MAX: usize = 15;
 
-/// The place before the first byte of a log, as the server writes places.
-const LOG_START: &str = "0.0.0";
+/// The place before the first byte of an attempt, as the server writes places; attempt 0 is before any.
+fn start_of(attempt: u32) -> String {
+    format!("{attempt}.0.0")
+}
 
 /// The topics of a stream, and how far each was read. A stream's event id names the place of every topic, in the order in which
 /// they were asked for, so that topics can come and go between two connections and nothing is told twice.
@@ -22,6 +24,8 @@ pub(super) struct Topics {
     logs: Vec<(String, String)>,
     /// Steps that have started without a place in the stream.
     late: BTreeSet<String>,
+    /// Steps whose output up to this attempt was told at its end.
+    heard: BTreeMap<String, u32>,
 }
 
 impl Topics {
@@ -33,6 +37,7 @@ impl Topics {
             unsettled: steps,
             logs: Vec::new(),
             late: BTreeSet::new(),
+            heard: BTreeMap::new(),
         };
         topics.fill();
         topics
@@ -40,8 +45,15 @@ impl Topics {
 
     /// Only what one step says.
     pub(super) fn of_step(run: &str, step: String) -> Self {
-        let logs = vec![(step, LOG_START.to_owned())];
-        Self { run: run.to_owned(), events: None, unsettled: Vec::new(), logs, late: BTreeSet::new() }
+        let logs = vec![(step, start_of(0))];
+        Self {
+            run: run.to_owned(),
+            events: None,
+            unsettled: Vec::new(),
+            logs,
+            late: BTreeSet::new(),
+            heard: BTreeMap::new(),
+        }
     }
 
     /// The topics, as a request names them.
@@ -78,9 +90,16 @@ impl Topics {
                 }
                 false
             }
-            News::Ended { step, .. } => self.late.remove(step),
+            News::Ended { step, attempt, .. } => {
+                let unheard = self.late.remove(step);
+                if unheard {
+                    self.heard.insert(step.clone(), *attempt);
+                }
+                unheard
+            }
             News::Settled { step, .. } => {
                 self.unsettled.retain(|other| other != step);
+                self.heard.remove(step);
                 false
             }
             _ => false,
@@ -103,7 +122,11 @@ impl Topics {
         let late = self.unsettled.iter().filter(|step| self.late.contains(*step));
         let other = self.unsettled.iter().filter(|step| !self.late.contains(*step) && !self.has(step));
         let room = LOGS_MAX.saturating_sub(self.logs.len());
-        let new: Vec<_> = late.chain(other).take(room).map(|step| (step.clone(), LOG_START.to_owned())).collect();
+        let new: Vec<_> = late
+            .chain(other)
+            .take(room)
+            .map(|step| (step.clone(), start_of(self.heard.get(step).map_or(0, |attempt| attempt + 1))))
+            .collect();
         new.iter().for_each(|(step, _)| {
             self.late.remove(step);
         });
@@ -170,6 +193,19 @@ mod tests {
         topics.told(&started("s16"));
         assert!(topics.told(&ended("s16")));
         assert!(!topics.told(&ended("s16")), "once");
+    }
+
+    #[test]
+    fn what_was_told_at_the_end_of_an_attempt_is_not_told_again_in_the_stream() {
+        let mut topics = Topics::of_run("r", steps(16));
+        topics.told(&started("s16"));
+        assert!(topics.told(&ended("s16")));
+        topics.told(&News::Started { step: "s16".to_owned(), attempt: 2 });
+        topics.told(&settled("s1"));
+        assert!(topics.change());
+        assert!(topics.places().ends_with(",2.0.0"), "{}", topics.places());
+        topics.told(&settled("s16"));
+        assert!(topics.heard.is_empty());
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 mod news;
 mod room;
+mod temporary;
 
 pub(crate) use news::{LocalNews, tail};
-pub(crate) use room::{LEASE, Room, absolute, keeper, left_over, open_store, refused, temporary};
+pub(crate) use room::{LEASE, Room, absolute, keeper, left_over, open_store, refused};
+pub(crate) use temporary::temporary;

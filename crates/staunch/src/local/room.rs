@@ -9,6 +9,7 @@ use staunch_engine::{Engine, EngineConfig, Limits};
 use staunch_store::{Durability, Logs, Sqlite, Store, StoreError};
 use tempfile::TempDir;
 
+use super::temporary::temporary;
 use crate::exit::Exit;
 use crate::failure::Failure;
 
@@ -121,14 +122,6 @@ pub(crate) fn refused(error: &StoreError) -> Failure {
 /// What becomes a keeper: this same binary, even if its file was replaced meanwhile.
 pub(crate) fn keeper() -> Vec<OsString> {
     ["/proc/self/exe", "__keep"].map(OsString::from).into()
-}
-
-/// A temporary directory of our own.
-pub(crate) fn temporary(prefix: &str) -> Result<TempDir, Failure> {
-    tempfile::Builder::new()
-        .prefix(prefix)
-        .tempdir()
-        .map_err(|error| Failure::file("make a directory in", &std::env::temp_dir(), &error))
 }
 
 /// A path as it stands from the root, so that it stays the same whatever the working directory becomes.

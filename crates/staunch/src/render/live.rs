@@ -63,7 +63,11 @@ impl Live {
         match progress {
             Some(progress) => {
                 progress.news(news);
-                progress.aside(|| show_news(steps, *width, *show, terminal, news));
+                // Printed while the line is away, and wholly: what comes later would go behind it.
+                progress.aside(|| {
+                    show_news(steps, *width, *show, terminal, news);
+                    terminal.flush();
+                });
             }
             None => show_news(steps, *width, *show, terminal, news),
         }

@@ -73,8 +73,8 @@ impl fmt::Display for Shown<'_> {
                 let (left, right) = if self.table.right[column] { (pad, 0) } else { (0, if last { 0 } else { pad }) };
                 write!(f, "{:left$}", "")?;
                 match ink {
-                    Some(ink) => write!(f, "{}", self.paint.ink(*ink, text))?,
-                    None => f.write_str(text)?,
+                    Some(ink) if !text.is_empty() => write!(f, "{}", self.paint.ink(*ink, text))?,
+                    _ => f.write_str(text)?,
                 }
                 write!(f, "{:1$}", "", right + if last { 0 } else { 2 })?;
             }

@@ -28,6 +28,7 @@ fn a_wrong_command_line_exits_with_2_and_says_so_on_standard_error() {
         &["run", "ok.yaml", "--detach"],
         &["run", "ok.yaml", "--server", "http://127.0.0.1:1"],
         &["run", "name", "--data", "x"],
+        &["run", "name", "--detach", "--timeout", "1s"],
         &["run", "ok.yaml", "-i", "novalue"],
         &["run", "ok.yaml", "-i", "nosuch=1"],
         &["run", "ok.yaml", "--timeout", "soon"],

@@ -167,6 +167,11 @@ fn inputs_from_flags_a_file_and_standard_input() {
     let out = |arguments: &[&str]| bed.run(&[&["run", "in.yaml"], arguments].concat()).exits(0).out;
     assert_eq!(out(&["-i", "n=3", "-i", "s=flag"]), "a | 3-flag\n");
     assert_eq!(out(&["--input-file", "values.json", "-i", "s=flag"]), "a | 4-flag\n");
+    let mut command = std::process::Command::new("sh");
+    command
+        .args(["-c", &format!("echo 'n: 5' | {} run in.yaml --input-file - -i s=in", env!("CARGO_BIN_EXE_staunch"))]);
+    command.current_dir(bed.path("here")).env("HOME", bed.path("home")).env("TMPDIR", bed.path("tmp"));
+    assert_eq!(Running::start(command).end().exits(0).out, "a | 5-in\n");
     let missing = bed.run(&["run", "in.yaml"]).exits(2);
     assert!(missing.err.contains("n: "), "{}", missing.err);
     let wrong = bed.run(&["run", "in.yaml", "-i", "n=many"]).exits(2);

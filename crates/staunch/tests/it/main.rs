@@ -13,4 +13,5 @@ mod logs;
 mod remote;
 mod serve;
 mod signals;
+mod terminal;
 mod validate;

@@ -152,6 +152,19 @@ fn a_stream_that_is_cut_again_and_again_loses_and_repeats_nothing() {
 }
 
 #[test]
+fn much_output_comes_through_the_stream_in_full() {
+    let bed = Bed::new();
+    bed.workflow("much.yaml", "steps: [{id: a, run: 'seq 100000; head -c 100000 /dev/zero | tr \"\\0\" x'}]");
+    let server = bed.serve(&[]);
+    let out = server.run(&bed, &["run", "much"]).exits(0).out;
+    let (numbers, long): (Vec<&str>, Vec<&str>) =
+        out.lines().map(|line| &line[4..]).partition(|line| !line.starts_with('x'));
+    assert!(numbers.iter().enumerate().all(|(at, line)| line.parse() == Ok(at + 1)));
+    assert_eq!((numbers.len(), long.concat().len()), (100_000, 100_000));
+    server.stop();
+}
+
+#[test]
 fn more_steps_than_one_stream_has_topics_for() {
     let bed = Bed::new();
     let steps: String = (0..40).map(|n| format!("  - {{id: s{n:02}, run: 'echo begin; echo end of {n}'}}\n")).collect();

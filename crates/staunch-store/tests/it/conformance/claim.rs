@@ -138,15 +138,15 @@ pub(crate) async fn claims_at_once_never_share_an_attempt(make: Make) {
     let s = make(LIMITS);
     let worker = s.join().await;
     s.submit("w", &(0..100).collect::<Vec<_>>()).await;
-    let mut all = Vec::new();
+    let mut all = tokio::task::JoinSet::new();
     for _ in 0..40 {
         let store = std::sync::Arc::clone(&s.store);
         let request = ClaimRequest { worker, slots: 3, kills_max: 1 };
-        all.push(tokio::spawn(async move { store.claim(request).await.unwrap().claimed }));
+        all.spawn(async move { store.claim(request).await.unwrap().claimed });
     }
     let mut seen = HashSet::new();
-    for one in all {
-        for claimed in one.await.unwrap() {
+    for one in all.join_all().await {
+        for claimed in one {
             assert!(seen.insert(claimed.key), "{:?} twice", claimed.key);
         }
     }

@@ -186,15 +186,14 @@ pub(crate) async fn one_failure_does_not_spoil_those_beside_it(make: Make) {
     let s = make(LIMITS);
     s.publish("w").await;
     let twice = new_run("w", &[0]);
-    let mut all = Vec::new();
+    let mut all = tokio::task::JoinSet::new();
     for i in 0..64 {
         let run = if i % 8 == 3 { twice.clone() } else { new_run("w", &[0, 1]) };
         let store = std::sync::Arc::clone(&s.store);
-        all.push(tokio::spawn(async move { (run.id, store.submit(run, None).await.is_ok()) }));
+        all.spawn(async move { (run.id, store.submit(run, None).await.is_ok()) });
     }
     let mut taken = 0;
-    for one in all {
-        let (id, ok) = one.await.unwrap();
+    for (id, ok) in all.join_all().await {
         taken += u64::from(ok);
         assert!(ok || id == twice.id);
         assert!(s.store.run(id).await.unwrap().is_some());

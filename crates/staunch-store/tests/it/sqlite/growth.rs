@@ -38,17 +38,15 @@ fn body() {
             let text = std::sync::Arc::from(crate::conformance::text("w"));
             let revision = staunch_store::NewRevision { name: "w".to_owned(), text, file: None };
             store.publish(revision).await.unwrap();
-            let mut all = Vec::new();
+            let mut all = tokio::task::JoinSet::new();
             for _ in 0..16 {
                 let store = std::sync::Arc::clone(&store);
-                all.push(tokio::spawn(async move {
+                all.spawn(async move {
                     let run = store.submit(new_run("w", &[0]), None).await.unwrap().run;
                     assert!(store.run(run).await.unwrap().is_some());
-                }));
+                });
             }
-            for one in all {
-                one.await.unwrap();
-            }
+            all.join_all().await;
             let (files, threads) = held(&place);
             assert!(files.len() >= 3 && threads >= 2, "it holds its file and its threads: {files:?}, {threads}");
             // Both ways of ending.

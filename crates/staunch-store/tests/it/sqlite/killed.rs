@@ -47,10 +47,11 @@ fn work() {
         store.join(worker, TTL * 100).await.unwrap();
         let revision = NewRevision { name: "w".to_owned(), text: Arc::from(text("w")), file: None };
         store.publish(revision).await.unwrap();
-        let clients: Vec<_> = (0..4).map(|_| tokio::spawn(client(Arc::clone(&store), worker))).collect();
-        for client in clients {
-            client.await.unwrap();
+        let mut clients = tokio::task::JoinSet::new();
+        for _ in 0..4 {
+            clients.spawn(client(Arc::clone(&store), worker));
         }
+        clients.join_all().await;
     });
 }
 
