@@ -36,7 +36,7 @@ impl Work {
         let name = format!("{}.{attempt}.{epoch}", step.0);
         Places {
             workspace: self.workspace.clone().unwrap_or_else(|| home.join("workspace")),
-            temporary: home.join(format!("tmp.{name}")),
+            temporary: home.join("tmp").join(&name),
             output: home.join(format!("output.{name}")),
         }
     }
@@ -49,6 +49,8 @@ impl Work {
             if self.workspace.is_none() {
                 fs::create_dir_all(&places.workspace)?;
             }
+            // The directory of all temporary ones comes after the workspace: another step of the run that can make its own in
+            // it thereby knows that the workspace is there.
             fs::create_dir_all(&places.temporary)
         } else {
             made
@@ -72,7 +74,12 @@ impl Work {
     /// Removes all of a run. Blocking.
     pub(crate) fn remove(&self, run: RunId) -> io::Result<()> {
         let home = self.run(run);
-        if self.workspace.is_none() && fs::remove_dir(home.join("workspace")).is_ok() && fs::remove_dir(&home).is_ok() {
+        // Empty directories, the common case, are a call each.
+        if self.workspace.is_none()
+            && fs::remove_dir(home.join("workspace")).is_ok()
+            && fs::remove_dir(home.join("tmp")).is_ok()
+            && fs::remove_dir(&home).is_ok()
+        {
             return Ok(());
         }
         match remove_tree(&home) {
@@ -155,6 +162,26 @@ mod tests {
         work.remove(run).unwrap();
         work.remove(run).unwrap();
         assert_eq!(fs::read_dir(&work.directory).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn steps_that_start_together_all_find_the_workspace() {
+        let root = tempfile::tempdir().unwrap();
+        let work = Work::new(root.path().join("work"), None);
+        for _ in 0..50 {
+            let run = RunId::generate();
+            std::thread::scope(|scope| {
+                let late = work.places(run, StepIndex(1), 1, 1);
+                scope.spawn(|| work.make(&work.places(run, StepIndex(0), 1, 1)).unwrap());
+                // The worst moment: the first step has begun to make the run's directories and is not done.
+                while !work.run(run).exists() {
+                    std::hint::spin_loop();
+                }
+                work.make(&late).unwrap();
+                assert!(late.workspace.is_dir() && late.temporary.is_dir());
+            });
+            work.remove(run).unwrap();
+        }
     }
 
     #[test]

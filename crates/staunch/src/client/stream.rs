@@ -5,7 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use staunch_flow::RunOutcome;
-use staunch_server::wire::{GapEvent, LogEvent, LogPage, LogRecord, RunEvent};
+use staunch_server::wire::{Event, GapEvent, LogEvent, LogPage, LogRecord, RunEvent};
 use tokio::sync::mpsc::{self, Receiver, Sender};
 
 use super::http::Client;
@@ -110,14 +110,14 @@ impl Reader {
                 Stop::Done => return,
                 Stop::Changed => continue,
                 Stop::Broken { fed: true } => (pause, tries) = (PAUSE_MIN, 0),
-                Stop::Broken { fed: false } => tries += 1,
+                Stop::Broken { fed: false } if tries < TRIES_MAX => tries += 1,
                 // It is gone for a while, or has no room for one more stream.
                 Stop::Failed(failure) if is_passing(&failure) && tries < TRIES_MAX => tries += 1,
-                Stop::Failed(failure) => {
-                    // An error here means that nobody listens; then nobody needs to know.
-                    self.sender.blocking_send(Err(failure)).unwrap_or_default();
-                    return;
+                Stop::Broken { fed: false } => {
+                    let failure = Failure::new(Exit::Unreachable, "the server ends every stream of the run at once");
+                    return self.fail(failure);
                 }
+                Stop::Failed(failure) => return self.fail(failure),
             }
             thread::sleep(pause);
             pause = (pause * 2).min(PAUSE_MAX);
@@ -144,10 +144,8 @@ impl Reader {
             if frame.event == "end" {
                 return self.over();
             }
-            for news in self.translate(&frame) {
-                if self.sender.blocking_send(Ok(news)).is_err() {
-                    return Stop::Done;
-                }
+            if let Err(stop) = self.frame(&frame) {
+                return stop;
             }
             if since.elapsed() >= TOPICS_LAST && self.topics.change() {
                 return Stop::Changed;
@@ -167,50 +165,67 @@ impl Reader {
         }
     }
 
-    fn translate(&mut self, frame: &Frame) -> Vec<News> {
+    fn frame(&mut self, frame: &Frame) -> Result<(), Stop> {
+        // What cannot be read is of a later version, and no reason to stop.
         match frame.event.as_str() {
-            "log" => serde_json::from_str(&frame.data).map(|log: LogEvent| vec![output(log)]).unwrap_or_default(),
-            "gap" => serde_json::from_str(&frame.data).map(|gap: GapEvent| vec![left_out(&gap)]).unwrap_or_default(),
-            // An event of a later version, or one that only the UI shows, is no reason to stop.
-            _ => serde_json::from_str::<RunEvent>(&frame.data).map(|event| self.event(&event)).unwrap_or_default(),
+            "log" => match serde_json::from_str::<LogEvent>(&frame.data) {
+                Ok(log) => self.send(output(log)),
+                Err(_) => Ok(()),
+            },
+            "gap" => match serde_json::from_str::<GapEvent>(&frame.data) {
+                Ok(gap) => self.send(left_out(&gap)),
+                Err(_) => Ok(()),
+            },
+            _ => match serde_json::from_str::<RunEvent>(&frame.data) {
+                Ok(event) => self.event(&event.event),
+                Err(_) => Ok(()),
+            },
         }
     }
 
-    fn event(&mut self, event: &RunEvent) -> Vec<News> {
-        match of_event(&event.event.name, &event.event.body, &[]) {
+    fn event(&mut self, event: &Event) -> Result<(), Stop> {
+        match of_event(&event.name, &event.body, &[]) {
             // How the run ended is told by the stream's end, after the last line of every log.
-            None | Some(News::Over(_)) => Vec::new(),
+            None | Some(News::Over(_)) => Ok(()),
             Some(news) => {
                 let unheard = self.topics.told(&news);
-                let late = match &news {
-                    News::Ended { step, attempt, .. } if unheard => self.whole_log(step, *attempt),
-                    _ => Vec::new(),
-                };
-                late.into_iter().chain([news]).collect()
+                if let (News::Ended { step, attempt, .. }, true) = (&news, unheard) {
+                    self.whole_log(step, *attempt)?;
+                }
+                self.send(news)
             }
         }
     }
 
-    /// What an attempt said that is over.
-    fn whole_log(&self, step: &str, attempt: u32) -> Vec<News> {
-        let mut news = Vec::new();
+    /// Tells what an attempt said that is over.
+    fn whole_log(&self, step: &str, attempt: u32) -> Result<(), Stop> {
         let mut query = vec![("attempt", attempt.to_string())];
         loop {
-            // What cannot be had is said in its place: the run itself goes on.
             let page = match self.client.log(&self.run, step, &query) {
                 Ok(page) => page,
+                // What cannot be had is said in its place: the run itself goes on.
                 Err(failure) => {
                     let what = format!("its output is not here: {}", failure.message);
-                    news.push(News::LeftOut { step: Some(step.to_owned()), what });
-                    return news;
+                    return self.send(News::LeftOut { step: Some(step.to_owned()), what });
                 }
             };
-            news.extend(of_page(step, &page));
+            of_page(step, &page).into_iter().try_for_each(|news| self.send(news))?;
             if page.end || page.records.is_empty() {
-                return news;
+                return Ok(());
             }
             query = vec![("cursor", page.next)];
         }
+    }
+
+    /// Tells a piece of news, and waits until there is room for it.
+    fn send(&self, news: News) -> Result<(), Stop> {
+        self.sender.blocking_send(Ok(news)).map_err(|_| Stop::Done)
+    }
+
+    /// Tells why it cannot go on.
+    fn fail(&self, failure: Failure) {
+        // An error here means that nobody listens; then nobody needs to know.
+        self.sender.blocking_send(Err(failure)).unwrap_or_default();
     }
 }
 
