@@ -24,7 +24,7 @@ pub(super) struct Bench {
 /// `cargo xtask bench NAME [--quick] [--history N] [--binary FILE]`.
 pub(crate) fn run(arguments: &[&str]) -> Result<()> {
     let mut name = None;
-    let (mut quick, mut history, mut binary) = (false, 20_000, None);
+    let (mut quick, mut history, mut binary) = (false, 100_000, None);
     let mut words = arguments.iter();
     while let Some(word) = words.next() {
         match *word {
