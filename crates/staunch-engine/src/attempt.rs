@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use staunch_flow::{Launch, LeftBehind, Outcome};
-use staunch_store::{AttemptEnd, Claimed, Incarnation, LogPlace};
+use staunch_store::{AttemptEnd, Claimed, Incarnation, LogPlace, RunId};
 use tokio::sync::watch;
 
 use crate::engine::Inner;
 use crate::runner::{self, Exit, How, Start};
-use crate::workspace::{Places, Work};
+use crate::workspace::Places;
 
 /// Waits between tries to start a process when the machine, not the workflow, is at fault: out of processes, descriptors, memory.
 const SPAWN_WAITS: [Duration; 4] =
@@ -40,11 +40,10 @@ pub(crate) struct Done {
 impl Attempt {
     /// Runs it. Whatever happens, it comes to an end, its processes are gone and so are its temporary files.
     pub(crate) async fn perform(mut self, inner: Arc<Inner>) -> Done {
-        let key = self.claimed.key;
-        let places = inner.work.places(key.run, key.step, key.attempt, self.claimed.epoch);
-        if let Err(message) = make(&inner, &places).await {
-            return self.failed(&message);
-        }
+        let places = match take(&inner, self.claimed.key.run).await {
+            Ok(places) => places,
+            Err(message) => return self.failed(&message),
+        };
         let exit = self.run(&inner, &places).await;
         self.finish(&inner, places, exit).await
     }
@@ -129,25 +128,9 @@ impl Attempt {
     }
 
     async fn finish(self, inner: &Arc<Inner>, places: Places, exit: Exit) -> Done {
-        let outputs_bytes_max = inner.limits.output_file_bytes_max;
-        let cleared = inner
-            .tasks
-            .blocking(move || {
-                let outputs = runner::read_outputs(&places.output, outputs_bytes_max);
-                (outputs, Work::clear(&places))
-            })
-            .await;
-        let (outputs, error) = match cleared {
-            Some((outputs, cleared)) => {
-                if let Err(error) = cleared {
-                    tracing::warn!(run = %self.claimed.key.run, step = self.step, %error, "temporary files could not be removed");
-                }
-                match outputs {
-                    Ok(outputs) => (outputs, None),
-                    Err(fault) => (BTreeMap::new(), Some(fault.to_string())),
-                }
-            }
-            None => (BTreeMap::new(), Some("its outputs could not be read: the server is stopping".to_owned())),
+        let (outputs, error) = match self.collect(inner, places).await {
+            Ok(outputs) => (outputs, None),
+            Err(error) => (BTreeMap::new(), Some(error)),
         };
         let mut outcome = self.outcome(&exit);
         if error.is_some() && outcome == Outcome::Succeeded {
@@ -167,6 +150,28 @@ impl Attempt {
             end: self.end(outcome, result, exit.duration, log),
             outputs,
         }
+    }
+
+    /// What it wrote to `$STAUNCH_OUTPUT`; its temporary files are removed.
+    async fn collect(&self, inner: &Arc<Inner>, places: Places) -> Result<BTreeMap<String, String>, String> {
+        let nothing = places.are_clean();
+        let bytes_max = inner.limits.output_file_bytes_max;
+        let work = Arc::clone(&inner.work);
+        let collect = move || {
+            let outputs = if nothing { Ok(BTreeMap::new()) } else { runner::read_outputs(&places.output, bytes_max) };
+            (outputs, work.give_back(&places))
+        };
+        // Where there is nothing to read or to remove, a thread that may block would cost more than the work.
+        let (outputs, given) = if nothing {
+            collect()
+        } else {
+            let stopping = || "its outputs could not be read: the server is stopping".to_owned();
+            inner.tasks.blocking(collect).await.ok_or_else(stopping)?
+        };
+        if let Err(error) = given {
+            tracing::warn!(run = %self.claimed.key.run, step = self.step, %error, "temporary files could not be removed");
+        }
+        outputs.map_err(|fault| fault.to_string())
     }
 
     fn outcome(&self, exit: &Exit) -> Outcome {
@@ -197,11 +202,13 @@ pub(crate) fn no_result(why: &str) -> serde_json::Value {
     runner::result_json(&Exit::nothing(how, None), &BTreeMap::new())
 }
 
-async fn make(inner: &Arc<Inner>, places: &Places) -> Result<(), String> {
-    let (work, these) = (inner.work.clone(), places.clone());
-    match inner.tasks.blocking(move || work.make(&these)).await {
-        Some(Ok(())) => Ok(()),
-        Some(Err(error)) => Err(format!("its workspace {} could not be made: {error}", places.workspace.display())),
+async fn take(inner: &Arc<Inner>, run: RunId) -> Result<Places, String> {
+    let work = Arc::clone(&inner.work);
+    let taken =
+        if work.has_home(run) { Some(work.take(run)) } else { inner.tasks.blocking(move || work.take(run)).await };
+    match taken {
+        Some(Ok(places)) => Ok(places),
+        Some(Err(error)) => Err(format!("its workspace could not be made: {error}")),
         None => Err("its workspace could not be made: the server is stopping".to_owned()),
     }
 }

@@ -28,7 +28,7 @@ pub(crate) struct Inner {
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) feed: Feed,
     pub(crate) tasks: Tasks,
-    pub(crate) work: Work,
+    pub(crate) work: Arc<Work>,
     pub(crate) runner: Arc<Runner>,
     /// Environment of every step, under the workflow's.
     pub(crate) base_env: Vec<(OsString, OsString)>,
@@ -43,8 +43,8 @@ pub(crate) struct Inner {
     pub(crate) commands: mpsc::Sender<Command>,
     /// Attempts may be due: the loop should look.
     pub(crate) hint: Notify,
-    /// Runs that are over, whose files can go.
-    pub(crate) over: mpsc::Sender<RunId>,
+    /// Runs are over whose files can go.
+    pub(crate) over: Notify,
     pub(crate) counters: Counters,
     worker: Mutex<Incarnation>,
     began: Instant,
@@ -87,39 +87,26 @@ pub(crate) struct Parts {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) logs: Arc<Logs>,
     pub(crate) feed: Feed,
-    pub(crate) work: Work,
+    pub(crate) work: Arc<Work>,
     pub(crate) runner: Arc<Runner>,
     pub(crate) base_env: Vec<(OsString, OsString)>,
     pub(crate) instance: String,
     pub(crate) lease: Duration,
     pub(crate) captures: Arc<Budget>,
     pub(crate) commands: mpsc::Sender<Command>,
-    pub(crate) over: mpsc::Sender<RunId>,
     pub(crate) worker: Incarnation,
 }
 
 impl Inner {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts {
-            limits,
-            store,
-            logs,
-            feed,
-            work,
-            runner,
-            base_env,
-            instance,
-            lease,
-            captures,
-            commands,
-            over,
-            worker,
-        } = parts;
+        let Parts { limits, store, logs, feed, work, runner, base_env, instance, lease, captures, commands, worker } =
+            parts;
         Self {
             catalog: Arc::new(Catalog::new(limits.catalog_bytes_max)),
             plans: Budget::root("plans", limits.plans_memory_bytes_max),
             tasks: Tasks::new(),
             hint: Notify::new(),
+            over: Notify::new(),
             counters: Counters::default(),
             worker: Mutex::new(worker),
             began: Instant::now(),
@@ -134,7 +121,6 @@ impl Inner {
             lease,
             captures,
             commands,
-            over,
         }
     }
 
@@ -164,9 +150,8 @@ impl Inner {
 
     pub(crate) fn run_ended(&self, run: RunId, outcome: RunOutcome) {
         self.counters.runs_ended[outcome as usize].fetch_add(1, Ordering::Relaxed);
-        if self.over.try_send(run).is_err() {
-            tracing::debug!(%run, "its files are left to the next sweep: too many runs end at once");
-        }
+        self.work.end(run);
+        self.over.notify_one();
     }
 
     /// The store failed. Said once until it works again: it fails at every write.
@@ -211,6 +196,9 @@ impl Inner {
     pub(crate) async fn close(&self) -> CloseCount {
         // The loop drains and the others stop; then the runner has nothing left that is wanted.
         self.tasks.close().await;
+        self.clear_files().await;
+        let work = Arc::clone(&self.work);
+        self.tasks.blocking(move || work.close()).await;
         let (runner, bound) = (Arc::clone(&self.runner), self.limits.kill_grace() + KILL_EXTRA);
         let children = self.tasks.blocking(move || runner.close(bound)).await.unwrap_or(1) as u64;
         if let Err(error) = self.store.leave(self.worker()).await {

@@ -26,9 +26,6 @@ use crate::workspace::Work;
 /// Commands that wait for the loop; askers beyond wait for room.
 const COMMANDS_QUEUED_MAX: usize = 64;
 
-/// Ended runs whose files wait to be removed; beyond, the sweep finds them.
-const OVER_QUEUED_MAX: usize = 1_024;
-
 /// A keeper without work is kept this long: a burst finds it, an idle server does not pay for it.
 const KEEPER_IDLE: Duration = Duration::from_secs(30);
 
@@ -51,10 +48,9 @@ pub(crate) async fn open(
     let captures = Budget::root("captures", limits.captures_bytes_max);
     let runner = start_runner(&limits, keeper, &captures, &feed)?;
     let (commands, inbox) = mpsc::channel(COMMANDS_QUEUED_MAX);
-    let (over, ended) = mpsc::channel(OVER_QUEUED_MAX);
-    let work = Work::new(work_directory, workspace);
+    let work = Arc::new(Work::new(work_directory, workspace));
     let parts =
-        Parts { limits, store, logs, feed, work, runner, base_env, instance, lease, captures, commands, over, worker };
+        Parts { limits, store, logs, feed, work, runner, base_env, instance, lease, captures, commands, worker };
     let inner = Arc::new(Inner::new(parts));
     let mut dispatch = Dispatch::new(Arc::clone(&inner), worker);
     let open = take_over(&inner, &mut dispatch).await?;
@@ -66,7 +62,7 @@ pub(crate) async fn open(
         let (catalog, store) = (Arc::clone(&inner.catalog), Arc::clone(&inner.store));
         drop(inner.tasks.spawn(Kind::Watch, directory.follow(catalog, store, token.clone())));
     }
-    drop(inner.tasks.spawn(Kind::Upkeep, Arc::clone(&inner).upkeep(ended)));
+    drop(inner.tasks.spawn(Kind::Upkeep, Arc::clone(&inner).upkeep()));
     drop(inner.tasks.spawn(Kind::Dispatch, dispatch.run(inbox, token)));
     Ok(inner)
 }

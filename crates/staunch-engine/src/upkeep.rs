@@ -8,7 +8,6 @@ use std::time::Duration;
 use staunch_store::logs::Recovered;
 use staunch_store::{Retention, RunId, StoreError};
 use tokio::runtime::Handle;
-use tokio::sync::mpsc;
 
 use crate::inner::Inner;
 
@@ -23,40 +22,33 @@ const RUNS_PER_SWEEP: u32 = 200;
 
 impl Inner {
     /// The task: ends with the token.
-    pub(crate) async fn upkeep(self: Arc<Self>, mut over: mpsc::Receiver<RunId>) {
+    pub(crate) async fn upkeep(self: Arc<Self>) {
         self.recover_logs().await;
         let token = self.tasks.token().clone();
         let mut next = tokio::time::Instant::now() + SWEEP_FIRST;
         loop {
             tokio::select! {
-                run = over.recv() => match run {
-                    Some(run) => self.remove_files(run).await,
-                    None => return,
-                },
+                () = self.over.notified() => self.clear_files().await,
                 () = tokio::time::sleep_until(next) => {
                     if let Err(error) = self.sweep().await {
                         tracing::warn!(%error, "retention could not be applied; trying again");
                     }
                     next = tokio::time::Instant::now() + SWEEP_EVERY;
                 }
-                () = token.cancelled() => break,
+                () = token.cancelled() => return,
             }
-        }
-        while let Ok(run) = over.try_recv() {
-            self.remove_files(run).await;
         }
     }
 
-    async fn remove_files(&self, run: RunId) {
-        let work = self.work.clone();
-        if let Some(Err(error)) = self.tasks.blocking(move || work.remove(run)).await {
-            tracing::warn!(%run, %error, "a workspace could not be removed; the next sweep tries again");
-        }
+    /// Removes the files of runs that are over.
+    pub(crate) async fn clear_files(&self) {
+        let work = Arc::clone(&self.work);
+        self.tasks.blocking(move || work.clear()).await;
     }
 
     /// Removes the files of runs that are not open, workspaces and logs without rows.
     pub(crate) async fn sweep_files(&self, open: &HashSet<RunId>) {
-        let (work, open) = (self.work.clone(), open.clone());
+        let (work, open) = (Arc::clone(&self.work), open.clone());
         match self.tasks.blocking(move || work.sweep(&open)).await {
             Some(Ok(0)) | None => {}
             Some(Ok(removed)) => tracing::info!(removed, "removed workspaces that an earlier life left"),

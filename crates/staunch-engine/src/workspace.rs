@@ -1,20 +1,66 @@
-//! Where a run's files are while it lives: `<work>/<run>/`, with its workspace and, for each attempt, a temporary directory and
-//! the file behind `$STAUNCH_OUTPUT`.
+//! Where a run's files are while it lives: `<work>/<run>/`, with its workspace, the temporary directories of its attempts and the
+//! files behind their `$STAUNCH_OUTPUT`.
+//!
+//! Making and removing directories is most of what a trivial run costs the disk (ext4 looks for a new inode past all that
+//! were freed in the last seconds). So a home that no step has touched is not removed but put aside, under `.spare`, for the
+//! next run: two renames instead of eight calls.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs;
-use std::io;
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use staunch_flow::StepIndex;
 use staunch_store::RunId;
 
+/// Homes put aside, at most.
+const SPARE_MAX: usize = 64;
+
+/// Where they are.
+const SPARE: &str = ".spare";
+
 /// The work directory of an engine.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Work {
     directory: PathBuf,
     /// Steps run here instead of in a workspace of their run (a local run).
     workspace: Option<PathBuf>,
+    // Held over the few calls that make or put aside a home; a file system would take them one at a time anyway.
+    homes: Mutex<Homes>,
+}
+
+/// The homes that this life of the engine knows.
+#[derive(Debug, Default)]
+struct Homes {
+    /// Of runs whose steps have started: as many as runs are in the loop's hands or wait for a retry.
+    open: HashMap<RunId, Home>,
+    /// Of runs that are over, to be removed.
+    over: Vec<RunId>,
+    /// Put aside: untouched.
+    spare: Vec<(PathBuf, Marks)>,
+    /// How many were ever put aside: names the next.
+    count: u64,
+}
+
+/// The directory of a run.
+#[derive(Debug)]
+struct Home {
+    /// Whether the temporary directory of this number is in use.
+    taken: Vec<bool>,
+    /// How its directories looked when they were made; `None` if an earlier life made them.
+    marks: Option<Marks>,
+}
+
+/// What `stat` says of the directories of a new home.
+type Marks = Vec<Mark>;
+
+/// What changes of a directory when anything is done to it or in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Mark {
+    mode: u32,
+    owner: (u32, u32),
+    changed: (i64, i64),
 }
 
 /// The places of one attempt.
@@ -23,98 +69,208 @@ pub(crate) struct Places {
     pub(crate) workspace: PathBuf,
     pub(crate) temporary: PathBuf,
     pub(crate) output: PathBuf,
+    run: RunId,
+    number: usize,
 }
 
 impl Work {
     pub(crate) fn new(directory: PathBuf, workspace: Option<PathBuf>) -> Self {
-        Self { directory, workspace }
+        Self { directory, workspace, homes: Mutex::default() }
     }
 
-    /// The places of an attempt; nothing is made yet.
-    pub(crate) fn places(&self, run: RunId, step: StepIndex, attempt: u32, epoch: u32) -> Places {
-        let home = self.run(run);
-        let name = format!("{}.{attempt}.{epoch}", step.0);
-        Places {
-            workspace: self.workspace.clone().unwrap_or_else(|| home.join("workspace")),
-            temporary: home.join("tmp").join(&name),
-            output: home.join(format!("output.{name}")),
+    /// Whether a step of the run has started in this life, so that [`Work::take`] has little to do.
+    pub(crate) fn has_home(&self, run: RunId) -> bool {
+        self.homes().open.contains_key(&run)
+    }
+
+    /// The run is over: what it has here is to be removed, see [`Work::clear`]. Nothing is kept for a run that has nothing here.
+    pub(crate) fn end(&self, run: RunId) {
+        let mut homes = self.homes();
+        if homes.open.contains_key(&run) {
+            homes.over.push(run);
         }
     }
 
-    /// Makes the places of an attempt. Blocking.
-    pub(crate) fn make(&self, places: &Places) -> io::Result<()> {
-        // The common case after a run's first attempt is one mkdir.
-        let made = fs::create_dir(&places.temporary);
-        if made.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
-            if self.workspace.is_none() {
-                fs::create_dir_all(&places.workspace)?;
+    /// Removes what runs that are over have here. Blocking.
+    pub(crate) fn clear(&self) {
+        let over = std::mem::take(&mut self.homes().over);
+        for run in over {
+            if let Err(error) = self.remove(run) {
+                tracing::warn!(%run, %error, "a workspace could not be removed; the next start tries again");
             }
-            // The directory of all temporary ones comes after the workspace: another step of the run that can make its own in
-            // it thereby knows that the workspace is there.
-            fs::create_dir_all(&places.temporary)
-        } else {
-            made
         }
     }
 
-    /// Removes what one attempt leaves besides its workspace. Blocking.
-    pub(crate) fn clear(places: &Places) -> io::Result<()> {
-        // An empty directory, the common case, is one call.
-        match fs::remove_dir(&places.temporary) {
-            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => remove_tree(&places.temporary)?,
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+    /// Removes what is put aside: nothing is left in the work directory but homes of runs that go on in a later life. Blocking.
+    pub(crate) fn close(&self) {
+        self.homes().spare.clear();
+        if let Err(error) = remove_tree(&self.directory.join(SPARE)) {
+            tracing::warn!(%error, "spare workspaces could not be removed");
+        }
+    }
+
+    /// The places of one attempt of a run, made if need be: the temporary directory is empty, there is no output file. Blocking.
+    pub(crate) fn take(&self, run: RunId) -> io::Result<Places> {
+        let mut homes = self.homes();
+        if !homes.open.contains_key(&run) {
+            let home = self.make_home(run, &mut homes)?;
+            homes.open.insert(run, home);
+        }
+        let path = self.path(run);
+        let Some(home) = homes.open.get_mut(&run) else { return Err(ErrorKind::NotFound.into()) };
+        let number = home.taken.iter().position(|taken| !taken).unwrap_or(home.taken.len());
+        let temporary = path.join("tmp").join(number.to_string());
+        if number == home.taken.len() {
+            fs::create_dir(&temporary)?;
+            home.taken.push(true);
+        } else {
+            home.taken[number] = true;
+        }
+        let workspace = self.workspace.clone().unwrap_or_else(|| path.join("workspace"));
+        Ok(Places { workspace, temporary, output: path.join(format!("output.{number}")), run, number })
+    }
+
+    /// The attempt is over: what it left besides its workspace is removed. Blocking. If that fails the places are not used again,
+    /// and go with the run.
+    pub(crate) fn give_back(&self, places: &Places) -> io::Result<()> {
+        match fs::remove_file(&places.output) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        match fs::remove_file(&places.output) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
+        if !is_empty(&places.temporary) {
+            remove_tree(&places.temporary)?;
+            fs::create_dir(&places.temporary)?;
         }
+        if let Some(home) = self.homes().open.get_mut(&places.run) {
+            home.taken[places.number] = false;
+        }
+        Ok(())
     }
 
-    /// Removes all of a run. Blocking.
-    pub(crate) fn remove(&self, run: RunId) -> io::Result<()> {
-        let home = self.run(run);
-        // Empty directories, the common case, are a call each.
-        if self.workspace.is_none()
-            && fs::remove_dir(home.join("workspace")).is_ok()
-            && fs::remove_dir(home.join("tmp")).is_ok()
-            && fs::remove_dir(&home).is_ok()
+    /// Removes all of a run, or puts it aside if nobody has touched it. Blocking.
+    fn remove(&self, run: RunId) -> io::Result<()> {
+        let path = self.path(run);
+        let mut homes = self.homes();
+        let marks = homes.open.remove(&run).and_then(|home| home.marks);
+        if let Some(marks) = marks
+            && homes.spare.len() < SPARE_MAX
+            && self.is_untouched(&path, &marks)
         {
-            return Ok(());
+            homes.count += 1;
+            let aside = self.directory.join(SPARE).join(homes.count.to_string());
+            if fs::rename(&path, &aside).is_ok() {
+                homes.spare.push((aside, marks));
+                return Ok(());
+            }
         }
-        match remove_tree(&home) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        drop(homes);
+        match remove_tree(&path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
             _ => Ok(()),
         }
     }
 
-    /// Removes the directories of runs that are not in `open`: what a killed server left. Blocking. How many it removed.
+    /// Removes the directories of runs that are not in `open`, and what was put aside: what an earlier life left. To be called before any
+    /// run starts. Blocking. How many runs' it removed.
     pub(crate) fn sweep(&self, open: &HashSet<RunId>) -> io::Result<u64> {
         let mut removed = 0;
-        let entries = match fs::read_dir(&self.directory) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
-            other => other?,
-        };
-        for entry in entries {
+        for entry in fs::read_dir(&self.directory)? {
             let run = entry?.file_name().to_str().and_then(|name| name.parse::<RunId>().ok());
             if let Some(run) = run.filter(|run| !open.contains(run)) {
-                self.remove(run)?;
+                remove_tree(&self.path(run))?;
                 removed += 1;
             }
         }
+        let spare = self.directory.join(SPARE);
+        match remove_tree(&spare) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        fs::create_dir(spare)?;
         Ok(removed)
     }
 
-    fn run(&self, run: RunId) -> PathBuf {
+    fn make_home(&self, run: RunId, homes: &mut Homes) -> io::Result<Home> {
+        let path = self.path(run);
+        if let Some((aside, marks)) = homes.spare.pop() {
+            if fs::rename(&aside, &path).is_ok() {
+                return Ok(Home { taken: vec![false], marks: Some(marks) });
+            }
+            // An earlier life has made this run a home.
+            homes.spare.push((aside, marks));
+        }
+        let new = match fs::create_dir(&path) {
+            Ok(()) => true,
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => false,
+            Err(error) => return Err(error),
+        };
+        let temporary = path.join("tmp");
+        if !new && temporary.exists() {
+            remove_tree(&temporary)?;
+        }
+        if self.workspace.is_none() {
+            fs::create_dir_all(path.join("workspace"))?;
+        }
+        fs::create_dir_all(temporary.join("0"))?;
+        let marks = if new { Some(self.marks(&path)?) } else { None };
+        Ok(Home { taken: vec![false], marks })
+    }
+
+    /// Whether a home is as it was made: no directory changed, nothing is in them.
+    fn is_untouched(&self, path: &Path, marks: &Marks) -> bool {
+        let holds = if self.workspace.is_none() { 2 } else { 1 };
+        // The emptiness is looked at besides, since a change within one tick of the file system's clock leaves no mark.
+        self.marks(path).is_ok_and(|now| now == *marks)
+            && count(path) == Some(holds)
+            && count(&path.join("tmp")) == Some(1)
+            && is_empty(&path.join("tmp/0"))
+            && (self.workspace.is_some() || is_empty(&path.join("workspace")))
+    }
+
+    fn marks(&self, path: &Path) -> io::Result<Marks> {
+        let names = if self.workspace.is_none() { &["tmp", "tmp/0", "workspace"][..] } else { &["tmp", "tmp/0"] };
+        names.iter().map(|name| Mark::of(&path.join(name))).collect()
+    }
+
+    fn path(&self, run: RunId) -> PathBuf {
         self.directory.join(run.to_string())
     }
+
+    fn homes(&self) -> MutexGuard<'_, Homes> {
+        self.homes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Places {
+    /// Whether an attempt has left nothing besides its workspace: two looks, no change, so that they never wait for the disk.
+    pub(crate) fn are_clean(&self) -> bool {
+        is_empty(&self.temporary)
+            && fs::symlink_metadata(&self.output).is_err_and(|error| error.kind() == ErrorKind::NotFound)
+    }
+}
+
+impl Mark {
+    fn of(path: &Path) -> io::Result<Self> {
+        let about = fs::symlink_metadata(path)?;
+        let changed = (about.ctime(), about.ctime_nsec());
+        Ok(Self { mode: about.mode(), owner: (about.uid(), about.gid()), changed })
+    }
+}
+
+/// How many entries a directory has; `None` if it cannot be read or is none.
+fn count(path: &Path) -> Option<usize> {
+    // A link is none: who follows it would clean up elsewhere.
+    fs::symlink_metadata(path).ok().filter(fs::Metadata::is_dir)?;
+    Some(fs::read_dir(path).ok()?.take(3).count())
+}
+
+fn is_empty(path: &Path) -> bool {
+    count(path) == Some(0)
 }
 
 /// Removes a tree even where a step took away its own right to enter a directory of it.
 fn remove_tree(root: &Path) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-
-    let denied = |error: &io::Error| error.kind() == io::ErrorKind::PermissionDenied;
+    let denied = |error: &io::Error| error.kind() == ErrorKind::PermissionDenied;
     match fs::remove_dir_all(root) {
         Err(error) if denied(&error) => {
             let mut todo = vec![root.to_path_buf()];
@@ -139,74 +295,164 @@ mod tests {
 
     use std::collections::HashSet;
     use std::fs;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::path::Path;
 
-    use staunch_flow::StepIndex;
     use staunch_store::RunId;
 
-    use super::Work;
+    use super::{Places, SPARE_MAX, Work};
+
+    fn work(root: &Path) -> Work {
+        let work = Work::new(root.to_path_buf(), None);
+        work.sweep(&HashSet::new()).unwrap();
+        work
+    }
+
+    fn homes(root: &Path) -> usize {
+        fs::read_dir(root).unwrap().count() - 1
+    }
+
+    fn spares(root: &Path) -> usize {
+        fs::read_dir(root.join(".spare")).unwrap().count()
+    }
 
     #[test]
     fn an_attempt_leaves_nothing_but_its_workspace_and_a_run_leaves_nothing() {
         let root = tempfile::tempdir().unwrap();
-        let work = Work::new(root.path().join("work"), None);
+        let work = work(root.path());
         let run = RunId::generate();
-        let places = work.places(run, StepIndex(0), 1, 1);
-        work.make(&places).unwrap();
+        let places = work.take(run).unwrap();
+        assert!(places.are_clean());
         fs::write(places.workspace.join("kept"), "x").unwrap();
         fs::create_dir(places.temporary.join("deep")).unwrap();
         fs::write(places.temporary.join("deep/file"), "x").unwrap();
         fs::write(&places.output, "k=v").unwrap();
-        Work::clear(&places).unwrap();
-        assert!(!places.temporary.exists() && !places.output.exists() && places.workspace.join("kept").exists());
-        Work::clear(&places).unwrap();
+        assert!(!places.are_clean());
+        work.give_back(&places).unwrap();
+        assert!(places.are_clean() && places.workspace.join("kept").exists());
         work.remove(run).unwrap();
         work.remove(run).unwrap();
-        assert_eq!(fs::read_dir(&work.directory).unwrap().count(), 0);
+        assert_eq!((homes(root.path()), spares(root.path())), (0, 0));
     }
 
     #[test]
-    fn steps_that_start_together_all_find_the_workspace() {
+    fn attempts_at_once_have_temporary_directories_of_their_own() {
         let root = tempfile::tempdir().unwrap();
-        let work = Work::new(root.path().join("work"), None);
-        for _ in 0..50 {
+        let work = work(root.path());
+        let run = RunId::generate();
+        let (one, two) = (work.take(run).unwrap(), work.take(run).unwrap());
+        assert!(one.temporary != two.temporary && one.output != two.output && one.workspace == two.workspace);
+        work.give_back(&one).unwrap();
+        let three = work.take(run).unwrap();
+        assert_eq!(three.temporary, one.temporary, "what is free is used again");
+    }
+
+    #[test]
+    fn a_home_that_nobody_touched_is_the_next_runs() {
+        let root = tempfile::tempdir().unwrap();
+        let work = work(root.path());
+        for _ in 0..3 {
             let run = RunId::generate();
-            std::thread::scope(|scope| {
-                let late = work.places(run, StepIndex(1), 1, 1);
-                scope.spawn(|| work.make(&work.places(run, StepIndex(0), 1, 1)).unwrap());
-                // The worst moment: the first step has begun to make the run's directories and is not done.
-                while !work.run(run).exists() {
-                    std::hint::spin_loop();
-                }
-                work.make(&late).unwrap();
-                assert!(late.workspace.is_dir() && late.temporary.is_dir());
-            });
+            let places = work.take(run).unwrap();
+            assert!(places.workspace.starts_with(root.path().join(run.to_string())) && places.workspace.is_dir());
+            work.give_back(&places).unwrap();
             work.remove(run).unwrap();
+            assert_eq!((homes(root.path()), spares(root.path())), (0, 1));
         }
+    }
+
+    /// Whatever a step does to its places, no later run finds it.
+    #[test]
+    fn a_home_that_somebody_touched_is_never_used_again() {
+        let touches: [fn(&Places); 8] = [
+            |places| fs::write(places.workspace.join("left"), "x").unwrap(),
+            |places| fs::set_permissions(&places.workspace, fs::Permissions::from_mode(0o700)).unwrap(),
+            |places| fs::set_permissions(&places.temporary, fs::Permissions::from_mode(0o1777)).unwrap(),
+            |places| fs::create_dir(places.workspace.join("sub")).unwrap(),
+            |places| fs::write(places.workspace.parent().unwrap().join("beside"), "x").unwrap(),
+            |places| fs::write(places.temporary.parent().unwrap().join("beside"), "x").unwrap(),
+            |places| {
+                fs::remove_dir(&places.workspace).unwrap();
+                symlink("/", &places.workspace).unwrap();
+            },
+            |places| {
+                fs::remove_dir(&places.temporary).unwrap();
+                symlink("/nowhere", &places.temporary).unwrap();
+            },
+        ];
+        for (number, touch) in touches.into_iter().enumerate() {
+            let root = tempfile::tempdir().unwrap();
+            let work = work(root.path());
+            let run = RunId::generate();
+            let places = work.take(run).unwrap();
+            touch(&places);
+            // It fails where the step put something in the way; the run's end takes it all the same.
+            work.give_back(&places).ok();
+            work.remove(run).unwrap();
+            assert_eq!((homes(root.path()), spares(root.path())), (0, 0), "touch {number}");
+        }
+    }
+
+    #[test]
+    fn homes_put_aside_are_bounded() {
+        let root = tempfile::tempdir().unwrap();
+        let work = work(root.path());
+        let runs: Vec<RunId> = (0..SPARE_MAX + 5).map(|_| RunId::generate()).collect();
+        for run in &runs {
+            let places = work.take(*run).unwrap();
+            work.give_back(&places).unwrap();
+        }
+        for run in &runs {
+            work.remove(*run).unwrap();
+        }
+        assert_eq!((homes(root.path()), spares(root.path())), (0, SPARE_MAX));
+    }
+
+    #[test]
+    fn a_run_of_an_earlier_life_keeps_its_workspace_and_no_temporary_files() {
+        let root = tempfile::tempdir().unwrap();
+        let run = RunId::generate();
+        let places = work(root.path()).take(run).unwrap();
+        fs::write(places.workspace.join("kept"), "x").unwrap();
+        fs::write(places.temporary.join("gone"), "x").unwrap();
+        let later = Work::new(root.path().to_path_buf(), None);
+        assert_eq!(later.sweep(&HashSet::from([run])).unwrap(), 0);
+        let places = later.take(run).unwrap();
+        assert!(places.workspace.join("kept").exists() && places.are_clean());
+        later.remove(run).unwrap();
+        assert_eq!((homes(root.path()), spares(root.path())), (0, 0));
     }
 
     #[test]
     fn a_sweep_removes_what_no_open_run_owns_and_leaves_strangers_alone() {
         let root = tempfile::tempdir().unwrap();
-        let work = Work::new(root.path().to_path_buf(), None);
         let (open, over) = (RunId::generate(), RunId::generate());
+        let earlier = work(root.path());
         for run in [open, over] {
-            work.make(&work.places(run, StepIndex(0), 1, 1)).unwrap();
+            earlier.take(run).unwrap();
         }
         fs::write(root.path().join("a stranger"), "x").unwrap();
-        assert_eq!(work.sweep(&HashSet::from([open])).unwrap(), 1);
-        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 2);
+        assert_eq!(work_again(root.path()).sweep(&HashSet::from([open])).unwrap(), 1);
+        assert_eq!(homes(root.path()), 2);
+    }
+
+    fn work_again(root: &Path) -> Work {
+        Work::new(root.to_path_buf(), None)
     }
 
     #[test]
     fn a_local_run_keeps_the_callers_directory() {
         let root = tempfile::tempdir().unwrap();
         let here = root.path().join("here");
+        let directory = root.path().join("work");
         fs::create_dir(&here).unwrap();
-        let work = Work::new(root.path().join("work"), Some(here.clone()));
+        fs::create_dir(&directory).unwrap();
+        let work = Work::new(directory, Some(here.clone()));
+        work.sweep(&HashSet::new()).unwrap();
         let run = RunId::generate();
-        let places = work.places(run, StepIndex(0), 1, 1);
+        let places = work.take(run).unwrap();
         assert_eq!(places.workspace, here);
-        work.make(&places).unwrap();
+        work.give_back(&places).unwrap();
         work.remove(run).unwrap();
         assert!(here.exists() && !places.temporary.exists());
     }

@@ -10,18 +10,26 @@ use tokio::time::{Instant, Sleep};
 
 /// A stream whose writes fail once nothing could be written for `patience`. Reads are not timed: a live stream's client has
 /// nothing to say.
+///
+/// Its shutdown lingers (RFC 9112 §9.6): it says that we are done, and then throws away what the client still sends, until the
+/// client is done too or [`LINGER`] is over. Closing a socket that holds unread bytes would reset the connection, and the reset
+/// may overtake the answer: a client that sends too large a body would never hear that it is too large.
 #[derive(Debug)]
 pub(crate) struct Impatient<S> {
     inner: S,
     patience: Duration,
     timer: Pin<Box<Sleep>>,
     waiting: bool,
+    shut: bool,
 }
+
+/// How long a shutdown waits for the client's end.
+const LINGER: Duration = Duration::from_secs(1);
 
 impl<S> Impatient<S> {
     /// Watches over `inner`.
     pub(crate) fn new(inner: S, patience: Duration) -> Self {
-        Self { inner, patience, timer: Box::pin(tokio::time::sleep(patience)), waiting: false }
+        Self { inner, patience, timer: Box::pin(tokio::time::sleep(patience)), waiting: false, shut: false }
     }
 
     /// Passes on what a write came to, and starts or stops the clock.
@@ -39,13 +47,30 @@ impl<S> Impatient<S> {
     }
 }
 
+impl<S: AsyncRead + Unpin> Impatient<S> {
+    /// Throws away what still comes, for a while.
+    fn linger(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let mut bytes = [0; 4096];
+        // Looked at each time round: a client that sends without a pause never makes the read wait.
+        while Instant::now() < self.timer.deadline() {
+            let mut buf = ReadBuf::new(&mut bytes);
+            match Pin::new(&mut self.inner).poll_read(context, &mut buf) {
+                Poll::Ready(Ok(())) if !buf.filled().is_empty() => {}
+                Poll::Ready(_) => return Poll::Ready(()),
+                Poll::Pending => return self.timer.as_mut().poll(context),
+            }
+        }
+        Poll::Ready(())
+    }
+}
+
 impl<S: AsyncRead + Unpin> AsyncRead for Impatient<S> {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.inner).poll_read(context, buf)
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Impatient<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Impatient<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.inner).poll_write(context, buf);
         self.judge(context, written)
@@ -57,8 +82,14 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Impatient<S> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let shut = Pin::new(&mut self.inner).poll_shutdown(context);
-        self.judge(context, shut)
+        if !self.shut {
+            let shut = Pin::new(&mut self.inner).poll_shutdown(context);
+            ready!(self.judge(context, shut))?;
+            self.shut = true;
+            self.timer.as_mut().reset(Instant::now() + LINGER);
+        }
+        ready!(self.linger(context));
+        Poll::Ready(Ok(()))
     }
 
     fn poll_write_vectored(
@@ -98,5 +129,21 @@ mod tests {
         let error = ours.write_all(b"9").await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
         assert_eq!(before.elapsed(), Duration::from_secs(30));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_shutdown_waits_for_the_end_of_the_other_side_but_not_for_long() {
+        let (ours, mut theirs) = tokio::io::duplex(4);
+        let mut ours = Impatient::new(ours, Duration::from_secs(30));
+        let (shut, sent) = tokio::join!(ours.shutdown(), async {
+            theirs.write_all(&[0; 1000]).await?;
+            theirs.shutdown().await
+        });
+        assert!(shut.is_ok() && sent.is_ok(), "what still came was taken");
+
+        let (ours, _silent) = tokio::io::duplex(4);
+        let before = Instant::now();
+        Impatient::new(ours, Duration::from_secs(30)).shutdown().await.unwrap();
+        assert_eq!(before.elapsed(), LINGER);
     }
 }

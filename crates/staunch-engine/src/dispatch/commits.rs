@@ -101,7 +101,8 @@ impl Dispatch {
         if let Some(held) = self.runs.get(&run) {
             stop_all(held);
         }
-        let ended = NewEvent { name: "run.ended", body: json!({ "outcome": RunOutcome::Failed, "error": why }), plan: None };
+        let ended =
+            NewEvent { name: "run.ended", body: json!({ "outcome": RunOutcome::Failed, "error": why }), plan: None };
         let commit = Commit {
             ready: Vec::new(),
             kill: Vec::new(),

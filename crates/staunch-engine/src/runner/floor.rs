@@ -29,6 +29,10 @@ const BUFFER_BYTES: usize = 64 << 10;
 const HUNG: Duration = Duration::from_secs(15);
 /// A keeper that was told to go has this long to end.
 const LEAVE_MAX: Duration = Duration::from_secs(2);
+/// A keeper that was started so long ago is its own program by now.
+const HIRING_MAX: Duration = Duration::from_secs(5);
+/// How long this thread waits for a pipe that a keeper being started may hold: some milliseconds on a busy machine.
+const HELD_PATIENCE: Duration = Duration::from_millis(100);
 /// Events taken in one turn.
 const EVENTS_MAX: usize = 64;
 /// The token of the inbox; keepers' tokens are made by [`token`].
@@ -45,6 +49,8 @@ pub(super) struct Floor {
     active: usize,
     /// Steps whose keeper died, until all of their processes are gone too.
     lost: Vec<Live>,
+    /// When the newest keeper was started.
+    hired: Option<Instant>,
     sweep: Option<Sweep>,
     sealer: Option<Sealer>,
     closing: Option<Closing>,
@@ -77,6 +83,7 @@ impl Floor {
             waiting: VecDeque::new(),
             active: 0,
             lost: Vec::new(),
+            hired: None,
             sweep: None,
             sealer: Some(sealer),
             closing: None,
@@ -189,7 +196,9 @@ impl Floor {
     }
 
     fn settle(&mut self, live: Live, report: Report) {
-        let over = live.finish(report, &mut self.buffer, &self.config);
+        let hiring = self.hired.is_some_and(|at| at.elapsed() < HIRING_MAX);
+        let patience = if hiring { HELD_PATIENCE } else { Duration::ZERO };
+        let over = live.finish(report, patience, &mut self.buffer, &self.config);
         if !over.exit.left_behind.is_empty() {
             self.inbox.stats().left_behind_total += 1;
         }

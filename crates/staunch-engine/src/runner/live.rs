@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 use rustix::pipe::PipeFlags;
@@ -164,12 +165,22 @@ impl Live {
         self.unflushed.get_or_insert(now);
     }
 
-    /// Takes the rest out of the pipes. All processes of the step are gone.
-    pub(super) fn finish(mut self, report: Report, buffer: &mut [u8], config: &RunnerConfig) -> Over {
+    /// Takes the rest out of the pipes. All processes of the step are gone. If somebody holds a pipe open all the same, `patience` is how
+    /// long it may be a keeper that is just being started: until it is its own program it holds a copy of all that was open.
+    pub(super) fn finish(
+        mut self,
+        report: Report,
+        patience: Duration,
+        buffer: &mut [u8],
+        config: &RunnerConfig,
+    ) -> Over {
         let mut left_behind = report.left_behind;
         for which in 0..2 {
             self.streams[which].held = None;
             self.read(which, buffer, READS_AT_END, config);
+            if !patience.is_zero() && self.await_end(which, patience) {
+                self.read(which, buffer, READS_AT_END, config);
+            }
             if self.streams[which].pipe.take().is_some() {
                 let name = if which == 0 { "standard output" } else { "standard error" };
                 left_behind.push(format!("its {name} is held open from outside"));
@@ -187,6 +198,15 @@ impl Live {
         (exit.stdout, exit.stderr, exit.left_behind) = (stdout, stderr, left_behind);
         exit.max_rss_bytes = report.max_rss_bytes;
         Over { exit, reply: self.reply, log: self.log, slow: self.on_disk || bytes > SEAL_HERE_BYTES }
+    }
+
+    /// Waits until a pipe that is still open is at its end. Whether it is.
+    fn await_end(&self, which: usize, patience: Duration) -> bool {
+        let Some(pipe) = &self.streams[which].pipe else { return false };
+        let span = Timespec { tv_sec: 0, tv_nsec: patience.subsec_nanos().into() };
+        // No event is asked for: a hang-up is told in any case.
+        let mut look = [PollFd::new(pipe, PollFlags::empty())];
+        rustix::event::poll(&mut look, Some(&span)).is_ok_and(|ready| ready > 0)
     }
 
     /// The report of a step whose keeper died.

@@ -62,7 +62,9 @@ async fn stand(connections_max: u32, times: Times) -> Stand {
 
 fn quick() -> Times {
     let short = Duration::from_millis(200);
-    Times { head: short, body: short, answer: short, stall: short, drain: short, ..Times::default() }
+    // An answer has longer than a body, so that it is clear which of the two runs out.
+    let answer = Duration::from_secs(2);
+    Times { head: short, body: short, answer, stall: short, drain: short, ..Times::default() }
 }
 
 impl Stand {
@@ -191,6 +193,35 @@ async fn slow_oversize_and_broken_bodies_are_refused() {
     assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
     let good = stand.converse(format!("{head}connection: close\r\ncontent-length: 5\r\n\r\nhello").as_bytes()).await;
     assert!(good.ends_with("\r\n\r\n5"), "{good}");
+    stand.close().await;
+}
+
+/// The answer to a body that is still on its way must not be lost to a reset.
+#[tokio::test]
+async fn a_client_that_is_still_sending_hears_that_it_is_too_much() {
+    let stand = stand(8, Times::default()).await;
+    for head in ["content-length: 4000000", "transfer-encoding: chunked"] {
+        for _ in 0..20 {
+            let socket = stand.connect().await;
+            let (mut from, mut to) = socket.into_split();
+            let sending = async {
+                let head = format!("POST /body HTTP/1.1\r\n{HEAD}content-type: text/yaml\r\n{head}\r\n\r\n3d0900\r\n");
+                to.write_all(head.as_bytes()).await?;
+                to.write_all(&vec![b'x'; 4_000_000]).await
+            };
+            let reading = async {
+                let mut answer = Vec::new();
+                let mut buf = [0; 4096];
+                while let Ok(n @ 1..) = from.read(&mut buf).await {
+                    answer.extend_from_slice(&buf[..n]);
+                }
+                String::from_utf8(answer).unwrap()
+            };
+            let (answer, sent) = timeout(SOON, async { tokio::join!(reading, sending) }).await.unwrap();
+            assert!(sent.is_ok(), "a client that fails at writing may never look for the answer: {sent:?}");
+            assert!(answer.starts_with("HTTP/1.1 413") && answer.contains("body_too_large"), "{answer:?}");
+        }
+    }
     stand.close().await;
 }
 

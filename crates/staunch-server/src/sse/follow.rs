@@ -336,3 +336,106 @@ impl LogFollow {
         page.event("gap", self.topic, Mark::Log(self.at), &GapEvent { topic, bytes, reason: reason.to_owned() });
     }
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use staunch_store::logs::Stream;
+
+    use super::*;
+    use crate::reading::Piece;
+
+    fn log() -> LogFollow {
+        LogFollow {
+            topic: 0,
+            run: RunId::generate(),
+            step: StepIndex(3),
+            id: "build".to_owned(),
+            at: LogCursor::start(1, 1),
+            begun: Vec::new(),
+            source: None,
+            read: false,
+            settled: false,
+        }
+    }
+
+    fn at(place: u64) -> LogCursor {
+        LogCursor { at: place, ..LogCursor::start(1, 1) }
+    }
+
+    fn pieces(gap: u64) -> Pieces {
+        let piece = |from, to, text: &str| Piece {
+            from: at(from),
+            to: at(to),
+            stream: Stream::Stdout,
+            ms: 0,
+            text: text.to_owned(),
+        };
+        Pieces { pieces: vec![piece(50, 60, "a"), piece(60, 70, "b")], gap, next: at(80), end: true }
+    }
+
+    fn written(page: &mut Page) -> String {
+        String::from_utf8(page.take().to_vec()).unwrap()
+    }
+
+    #[test]
+    fn a_full_page_takes_nothing_more_and_the_log_stands_where_it_stopped() {
+        let (mut log, mut page) = (log(), Page::new(vec![Mark::Event(0)], 1));
+        log.tell(pieces(0), &mut page);
+        let text = written(&mut page);
+        assert!(text.contains("\"text\":\"a\"") && !text.contains("\"text\":\"b\""), "{text}");
+        assert_eq!((log.at, log.read), (at(60), false));
+    }
+
+    #[test]
+    fn a_gap_is_told_once_even_if_it_fills_the_page() {
+        let (mut log, mut page) = (log(), Page::new(vec![Mark::Event(0)], 1));
+        log.tell(pieces(40), &mut page);
+        let text = written(&mut page);
+        assert!(text.starts_with("event: gap\nid: 1.1.50\n") && !text.contains("event: log"), "{text}");
+        assert_eq!(log.at, at(50), "behind the gap, before what follows");
+    }
+
+    #[test]
+    fn all_that_is_told_moves_the_log_to_its_end() {
+        let (mut log, mut page) = (log(), Page::new(vec![Mark::Event(0)], 1 << 20));
+        log.tell(pieces(0), &mut page);
+        assert_eq!((log.at, log.read), (at(80), true));
+        assert!(!log.is_over(false), "another attempt may follow");
+        assert!(log.is_over(true));
+        log.settled = true;
+        assert!(log.is_over(false));
+    }
+
+    #[test]
+    fn events_name_a_step_by_place_or_by_id() {
+        let about = |name: &str, body: &str| {
+            let row =
+                EventRow { seq: 1, at: staunch_store::Timestamp(0), name: name.to_owned(), body: body.to_owned() };
+            log().is_meant(&row)
+        };
+        assert!(about("step.started", r#"{"step":3,"attempt":1}"#));
+        assert!(about("step.ended", r#"{"step":"build"}"#));
+        assert!(about("step.ended", r#"{"step":"bu\u0069ld"}"#));
+        assert!(!about("step.ended", r#"{"step":"other"}"#) && !about("step.started", r#"{"step":4}"#));
+        assert!(!about("run.started", r#"{"step":3}"#) && !about("step.ended", "nonsense"));
+    }
+
+    #[test]
+    fn an_attempt_that_begins_anew_is_told_from_its_start() {
+        let begun = |attempt, epoch| Begun { attempt, epoch, place: None };
+        let (mut log, mut page) = (log(), Page::new(vec![Mark::Event(0)], 1 << 20));
+        log.at = at(500);
+        log.refresh(vec![begun(1, 1)], &mut page);
+        assert!(page.is_empty());
+        log.refresh(vec![begun(1, 2)], &mut page);
+        assert_eq!(log.at, LogCursor::start(1, 2));
+        assert!(written(&mut page).starts_with("event: gap\n"));
+        log.refresh(vec![begun(1, 2), begun(2, 1)], &mut page);
+        assert_eq!((log.at, log.begun.len()), (LogCursor::start(1, 2), 2));
+        log.at = LogCursor::start(2, 1);
+        log.refresh(vec![begun(1, 2), begun(2, 1)], &mut page);
+        assert_eq!(log.begun.len(), 1, "what lies behind is forgotten");
+        assert!(page.is_empty());
+    }
+}

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::Durability;
@@ -54,6 +55,8 @@ pub(super) fn reader(file: &Path, limits: &StoreLimits) -> Result<Connection, St
 
 fn shared(connection: &Connection, cache_kib: u32) -> Result<(), StoreError> {
     connection.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
+    // Without this a statement is planned anew whenever a value is bound that the statistics might have a word on.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     // Mapped pages would count as ours and a bad disk would end the process by SIGBUS.

@@ -125,6 +125,7 @@ impl Floor {
 
     fn hire(&mut self) -> io::Result<usize> {
         self.generation = self.generation.wrapping_add(1);
+        self.hired = Some(Instant::now());
         let keeper = Keeper::hire(&self.config.keeper, self.generation)?;
         let place = self.keepers.iter().position(Option::is_none).unwrap_or_else(|| {
             self.keepers.push(None);
