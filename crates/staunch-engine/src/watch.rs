@@ -1,14 +1,15 @@
 //! Follows the workflows directory: its files are the source of truth, the store keeps every text that was one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::Read;
+use std::io::{self, Read};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use notify::Watcher;
-use staunch_flow::{Budgets, Diagnostic, Severity, Span};
+use staunch_flow::{Budgets, Diagnostic, Severity, Span, Workflow};
 use staunch_store::{NewRevision, Store, StoreError};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -21,12 +22,28 @@ const QUIET: Duration = Duration::from_millis(100);
 /// The directory is read again this often even if nothing was noticed: notices get lost (network mounts, overflow).
 const RESCAN: Duration = Duration::from_secs(60);
 
+/// And this often while that is all there is: the directory is away or cannot be watched, or the store refused a workflow.
+const RESCAN_BLIND: Duration = Duration::from_secs(2);
+
 /// What is remembered of a file, to see that it changed.
 #[derive(Clone, PartialEq, Eq)]
 struct Stamp {
     modified: Option<SystemTime>,
+    /// The inode's change, seconds and nanoseconds: another mode, owner or text of the same length and time shows here.
+    changed: (i64, i64),
     bytes: u64,
     inode: u64,
+}
+
+impl Stamp {
+    fn of(about: &fs::Metadata) -> Self {
+        Self {
+            modified: about.modified().ok(),
+            changed: (about.ctime(), about.ctime_nsec()),
+            bytes: about.len(),
+            inode: about.ino(),
+        }
+    }
 }
 
 /// The workflows directory, as last seen.
@@ -35,24 +52,48 @@ pub(crate) struct Directory {
     files_max: usize,
     budgets: Budgets,
     seen: BTreeMap<String, Seen>,
+    /// Names whose file has another or is gone: to be retired unless another file has them.
+    freed: BTreeSet<String>,
 }
 
+#[derive(Default)]
 struct Seen {
-    stamp: Stamp,
-    /// The workflow's name, if the file ever had no errors.
+    /// Of what was taken in. `None`: it is read at each scan, whether it changes or not.
+    stamp: Option<Stamp>,
+    /// The name of the workflow that is known from this file, by its last good text.
     name: Option<String>,
+    /// The name that its last good text asks for. It differs from `name` while another file has that.
+    wants: Option<String>,
 }
 
 /// A file that is new or has changed.
 struct Changed {
     file: String,
     stamp: Stamp,
+    /// Or why it cannot be read.
+    bytes: io::Result<Vec<u8>>,
+}
+
+/// A text without errors.
+struct Good {
+    file: String,
+    stamp: Stamp,
     bytes: Vec<u8>,
+    workflow: Workflow,
+    warnings: Vec<Diagnostic>,
+}
+
+/// What a look at the directory found.
+struct Found {
+    changed: Vec<Changed>,
+    gone: Vec<String>,
+    /// Files beyond those that may be.
+    beyond: usize,
 }
 
 impl Directory {
     pub(crate) fn new(path: PathBuf, files_max: usize, budgets: Budgets) -> Self {
-        Self { path, files_max, budgets, seen: BTreeMap::new() }
+        Self { path, files_max, budgets, seen: BTreeMap::new(), freed: BTreeSet::new() }
     }
 
     /// Reads what has changed and brings the catalog and the store up to date. Returns how many files were new or changed.
@@ -60,7 +101,7 @@ impl Directory {
     /// # Errors
     /// The store's. What was not stored is tried again at the next call.
     pub(crate) async fn scan(&mut self, catalog: &Catalog, store: &dyn Store) -> Result<usize, StoreError> {
-        let (changed, gone) = match self.look() {
+        let Found { changed, gone, beyond } = match self.look() {
             Ok(found) => found,
             Err(error) => {
                 let text = format!("the workflows directory cannot be read: {error}");
@@ -68,92 +109,129 @@ impl Directory {
                 return Ok(0);
             }
         };
-        catalog.set_broken(".", Vec::new());
+        let too_many = || format!("{beyond} files are left out: more than {} (workflows_max)", self.files_max);
+        catalog.set_broken(".", (beyond > 0).then(|| fault("too_many_files", too_many())).into_iter().collect());
         for file in gone {
-            let seen = self.seen.remove(&file);
+            self.freed.extend(self.seen.remove(&file).and_then(|seen| seen.name));
             catalog.set_broken(&file, Vec::new());
-            if let Some(name) = seen.and_then(|seen| seen.name) {
-                store.retire(&name).await?;
-                catalog.remove(&name);
-                tracing::info!(workflow = name, file, "workflow removed");
-            }
         }
         let count = changed.len();
+        let mut parsed = Vec::with_capacity(count);
         for change in changed {
-            self.take_in(change, catalog, store).await?;
+            parsed.extend(self.parse(change, catalog));
         }
+        // Only now is it known who wants which name, so that files may swap theirs.
+        for good in parsed {
+            self.take_in(good, catalog, store).await?;
+        }
+        self.retire_freed(catalog, store).await?;
         Ok(count)
     }
 
     /// What is new or changed, and what is gone. Blocking, but only for as long as reading some small files takes.
-    fn look(&self) -> std::io::Result<(Vec<Changed>, Vec<String>)> {
+    fn look(&self) -> io::Result<Found> {
         let mut names: Vec<String> = fs::read_dir(&self.path)?
             .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
             .filter(|name| is_workflow(name))
             .collect();
         names.sort();
+        let beyond = names.len().saturating_sub(self.files_max);
         names.truncate(self.files_max);
         let gone = self.seen.keys().filter(|file| names.binary_search(file).is_err()).cloned().collect();
         let changed = names.into_iter().filter_map(|file| self.read_if_changed(file)).collect();
-        Ok((changed, gone))
+        Ok(Found { changed, gone, beyond })
     }
 
     fn read_if_changed(&self, file: String) -> Option<Changed> {
-        use std::os::unix::fs::MetadataExt;
-
         let path = self.path.join(&file);
-        let about = fs::metadata(&path).ok().filter(fs::Metadata::is_file)?;
-        let stamp = Stamp { modified: about.modified().ok(), bytes: about.len(), inode: about.ino() };
-        if self.seen.get(&file).is_some_and(|seen| seen.stamp == stamp) {
+        // A link to nowhere, or to itself: what can be told is about the link.
+        let about = fs::metadata(&path).or_else(|_| fs::symlink_metadata(&path)).ok()?;
+        let stamp = Stamp::of(&about);
+        if self.seen.get(&file).is_some_and(|seen| seen.stamp.as_ref() == Some(&stamp)) {
             return None;
         }
         // One byte more than allowed is enough for the parser to say that it is too large.
-        let mut bytes = Vec::new();
-        fs::File::open(&path).ok()?.take(self.budgets.bytes_max as u64 + 1).read_to_end(&mut bytes).ok()?;
+        let bytes = read(&path, self.budgets.bytes_max as u64 + 1);
         Some(Changed { file, stamp, bytes })
     }
 
-    async fn take_in(&mut self, change: Changed, catalog: &Catalog, store: &dyn Store) -> Result<(), StoreError> {
+    /// Notes what a file asks for. `None`: it has errors.
+    fn parse(&mut self, change: Changed, catalog: &Catalog) -> Option<Good> {
         let Changed { file, stamp, bytes } = change;
-        let parsed = staunch_flow::parse(&bytes, stem(&file), &self.budgets);
-        let before = self.seen.get(&file).and_then(|seen| seen.name.clone());
-        let Some(workflow) = parsed.workflow else {
+        let seen = self.seen.entry(file.clone()).or_default();
+        let (diagnostics, good) = match bytes {
+            Err(error) => (vec![fault("unreadable_file", format!("the file cannot be read: {error}"))], None),
+            Ok(bytes) => {
+                let parsed = staunch_flow::parse(&bytes, stem(&file), &self.budgets);
+                (parsed.diagnostics, parsed.workflow.map(|workflow| (bytes, workflow)))
+            }
+        };
+        let Some((bytes, workflow)) = good else {
+            seen.wants.clone_from(&seen.name);
+            seen.stamp = Some(stamp);
             tracing::warn!(
                 file,
-                errors = parsed.diagnostics.len(),
+                errors = diagnostics.len(),
                 "workflow file has errors: its last good text stays in use"
             );
-            catalog.set_broken(&file, parsed.diagnostics);
-            self.seen.insert(file, Seen { stamp, name: before });
-            return Ok(());
+            catalog.set_broken(&file, diagnostics);
+            return None;
         };
-        let other =
-            self.seen.iter().find(|(other, seen)| **other != file && seen.name.as_ref() == Some(&workflow.name));
-        if let Some((other, _)) = other {
-            let text = format!("the name `{}` is taken by the file {other}", workflow.name);
+        seen.wants = Some(workflow.name.clone());
+        seen.stamp = None;
+        Some(Good { file, stamp, bytes, workflow, warnings: diagnostics })
+    }
+
+    async fn take_in(&mut self, good: Good, catalog: &Catalog, store: &dyn Store) -> Result<(), StoreError> {
+        let Good { file, stamp, bytes, workflow, warnings } = good;
+        let name = workflow.name.clone();
+        if let Some(owner) = self.owner_before(&file, &name) {
+            let text = format!("the name `{name}` is taken by the file {owner}");
             catalog.set_broken(&file, vec![fault("duplicate_name", text)]);
-            self.seen.insert(file, Seen { stamp, name: None });
             return Ok(());
         }
         // The parser takes only UTF-8, so this is no loss.
         let text: Arc<str> = String::from_utf8_lossy(&bytes).into();
-        let name = workflow.name.clone();
         let revision = store.publish(NewRevision { name: name.clone(), text, file: Some(file.clone()) }).await?;
-        if let Some(old) = before.filter(|old| *old != name) {
-            store.retire(&old).await?;
-            catalog.remove(&old);
-        }
         catalog.set_broken(&file, Vec::new());
-        let known = Known {
-            name: name.clone(),
-            file: Some(file.clone()),
-            revision,
-            workflow: Arc::new(workflow),
-            warnings: parsed.diagnostics,
-        };
+        let workflow = Arc::new(workflow);
+        let known = Known { name: name.clone(), file: Some(file.clone()), revision, workflow, warnings };
         catalog.put(known, bytes.len());
         tracing::info!(workflow = name, file, "workflow loaded");
-        self.seen.insert(file, Seen { stamp, name: Some(name) });
+        // A file that had the name wants another by now.
+        for seen in self.seen.values_mut().filter(|seen| seen.name.as_ref() == Some(&name)) {
+            seen.name = None;
+        }
+        if let Some(seen) = self.seen.get_mut(&file) {
+            self.freed.extend(seen.name.replace(name));
+            seen.stamp = Some(stamp);
+        }
+        Ok(())
+    }
+
+    /// The other file that has this name, or comes before this one in asking for it.
+    fn owner_before(&self, file: &str, name: &str) -> Option<&str> {
+        let has = |seen: &Seen| seen.name.as_deref() == Some(name);
+        let mine = self.seen.get(file).is_some_and(has);
+        let rival = |(other, seen): &(&String, &Seen)| {
+            other.as_str() != file
+                && seen.wants.as_deref() == Some(name)
+                && (has(seen) || !mine && other.as_str() < file)
+        };
+        // Of several the one that has it.
+        self.seen.iter().filter(rival).min_by_key(|(_, seen)| !has(seen)).map(|(other, _)| other.as_str())
+    }
+
+    /// Forgets names that no file has any more.
+    async fn retire_freed(&mut self, catalog: &Catalog, store: &dyn Store) -> Result<(), StoreError> {
+        while let Some(name) = self.freed.first().cloned() {
+            if self.seen.values().all(|seen| seen.name.as_ref() != Some(&name)) {
+                store.retire(&name).await?;
+                catalog.remove(&name);
+                tracing::info!(workflow = name, "workflow removed");
+            }
+            self.freed.remove(&name);
+        }
         Ok(())
     }
 
@@ -161,26 +239,57 @@ impl Directory {
     pub(crate) async fn follow(mut self, catalog: Arc<Catalog>, store: Arc<dyn Store>, token: CancellationToken) {
         let noticed = Arc::new(Notify::new());
         let bell = Arc::clone(&noticed);
-        let watcher = notify::recommended_watcher(move |_| bell.notify_one());
-        // Without a watcher (no inotify instances left) the rescan alone follows it.
-        let _watcher = watcher.and_then(|mut watcher| {
-            watcher.watch(&self.path, notify::RecursiveMode::NonRecursive)?;
-            Ok(watcher)
-        });
+        let mut watcher = notify::recommended_watcher(move |_| bell.notify_one()).ok();
+        let mut watched = None;
         loop {
+            // Under its name there may be another directory by now (moved away, made anew, a link that points elsewhere), and
+            // a watch stays on the old one.
+            let place = identity(&self.path);
+            if place.is_none() || place != watched {
+                watched = watcher.as_mut().and_then(|watcher| watch(watcher, &self.path).ok()).and(place);
+            }
+            // After the watch is on, so that nothing falls between.
+            let scanned = self.scan(&catalog, &*store).await;
+            if let Err(error) = &scanned {
+                tracing::warn!(%error, "workflows could not be stored; trying again");
+            }
+            let rescan = if watched.is_some() && scanned.is_ok() { RESCAN } else { RESCAN_BLIND };
             tokio::select! {
                 () = token.cancelled() => return,
                 () = noticed.notified() => tokio::select! {
                     () = token.cancelled() => return,
                     () = tokio::time::sleep(QUIET) => {}
                 },
-                () = tokio::time::sleep(RESCAN) => {}
-            }
-            if let Err(error) = self.scan(&catalog, &*store).await {
-                tracing::warn!(%error, "workflows could not be stored; trying again");
+                () = tokio::time::sleep(rescan) => {}
             }
         }
     }
+}
+
+/// Which directory a path leads to now: device and inode.
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    fs::metadata(path).ok().map(|about| (about.dev(), about.ino()))
+}
+
+/// Watches the directory that is now at a path, and no longer one that was.
+fn watch(watcher: &mut impl Watcher, path: &Path) -> notify::Result<()> {
+    // It fails if there was none, or if its watch went with it.
+    watcher.unwatch(path).unwrap_or_default();
+    watcher.watch(path, notify::RecursiveMode::NonRecursive)
+}
+
+/// At most `bytes_max` bytes of a regular file. Nothing else is opened, and nothing waited for: a pipe has no end.
+fn read(path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
+    let regular = |about: fs::Metadata| {
+        if about.is_file() { Ok(()) } else { Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")) }
+    };
+    regular(fs::metadata(path)?)?;
+    // It may have become a pipe since.
+    let file = fs::OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+    regular(file.metadata()?)?;
+    let mut bytes = Vec::new();
+    file.take(bytes_max).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 fn is_workflow(name: &str) -> bool {
@@ -201,3 +310,6 @@ fn fault(code: &'static str, message: String) -> Diagnostic {
         help: None,
     }
 }
+
+#[cfg(test)]
+mod tests;

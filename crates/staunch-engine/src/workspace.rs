@@ -136,7 +136,8 @@ impl Work {
         let number = home.taken.iter().position(|taken| !taken).unwrap_or(home.taken.len());
         let temporary = path.join("tmp").join(number.to_string());
         if number == home.taken.len() {
-            fs::create_dir(&temporary)?;
+            // With its parents: a step may have removed them, and the next of its run is not to pay for it.
+            fs::create_dir_all(&temporary)?;
             home.taken.push(true);
         } else {
             home.taken[number] = true;
@@ -150,12 +151,17 @@ impl Work {
     /// and go with the run.
     pub(crate) fn give_back(&self, places: &Places) -> io::Result<()> {
         if !places.are_clean() {
-            match fs::remove_file(&places.output) {
-                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-                _ => {}
+            match fs::symlink_metadata(&places.output) {
+                Ok(about) if about.is_dir() => remove_tree(&places.output)?,
+                Ok(_) => fs::remove_file(&places.output)?,
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
             }
-            remove_tree(&places.temporary)?;
-            fs::create_dir(&places.temporary)?;
+            match remove_tree(&places.temporary) {
+                // A step that cleans up after itself, maybe a bit too much.
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+                _ => fs::create_dir_all(&places.temporary)?,
+            }
             // It is another directory now.
             if let Some(home) = self.homes().open.get_mut(&places.run) {
                 home.marks = None;
@@ -366,6 +372,31 @@ mod tests {
         work.remove(run).unwrap();
         work.remove(run).unwrap();
         assert_eq!((homes(root.path()), spares(root.path())), (0, 0));
+    }
+
+    /// The next attempt has its places whatever this one did to its own, and nothing is left at the end.
+    #[test]
+    fn places_that_a_step_removed_or_replaced_are_made_again() {
+        let harms: [fn(&Places); 5] = [
+            |places| fs::remove_dir(&places.temporary).unwrap(),
+            |places| fs::remove_dir_all(places.temporary.parent().unwrap()).unwrap(),
+            |places| fs::remove_dir_all(places.output.parent().unwrap()).unwrap(),
+            |places| fs::create_dir_all(places.output.join("deep/er")).unwrap(),
+            |places| symlink("/nowhere", &places.output).unwrap(),
+        ];
+        for (number, harm) in harms.into_iter().enumerate() {
+            let root = tempfile::tempdir().unwrap();
+            let work = work(root.path());
+            let run = RunId::generate();
+            let places = work.take(run).unwrap();
+            harm(&places);
+            work.give_back(&places).unwrap();
+            let (again, beside) = (work.take(run).unwrap(), work.take(run).unwrap());
+            assert!(again.are_clean() && beside.are_clean(), "harm {number}");
+            assert_eq!(again.temporary, places.temporary, "harm {number}: the places are used again");
+            work.remove(run).unwrap();
+            assert_eq!((homes(root.path()), spares(root.path())), (0, 0), "harm {number}");
+        }
     }
 
     #[test]

@@ -65,7 +65,7 @@ fn ended_per_s(server: &Server, workflow: &str, count: usize) -> Result<f64> {
         let senders: Vec<_> = (0..CONNECTIONS).map(|_| scope.spawn(|| send(server, workflow, &left))).collect();
         senders.into_iter().try_for_each(|sender| sender.join().map_err(|_| anyhow::anyhow!("a sender panicked"))?)
     })?;
-    wait_until("the runs' end", Duration::from_millis(5), Duration::from_secs(300), || {
+    wait_until("the runs' end", Duration::from_millis(20), Duration::from_secs(300), || {
         Ok(ended(&mut watch, "")? - before >= count as f64)
     })?;
     let took = begun.elapsed();

@@ -1,5 +1,6 @@
 //! What the process says about itself while it runs: to standard error, as text for people and as JSON for machines.
 
+use std::env;
 use std::io::{self, IsTerminal};
 
 use tracing_subscriber::EnvFilter;
@@ -25,6 +26,8 @@ pub(crate) fn quiet() {
     tracing_subscriber::fmt()
         .with_max_level(LevelFilter::WARN)
         .with_target(false)
+        // Its default minds NO_COLOR, but not where standard error leads to.
+        .with_ansi(io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()))
         .without_time()
         .with_writer(io::stderr)
         .try_init()
