@@ -1,6 +1,6 @@
 //! The one loop: whatever happens to a run happens here, one thing at a time.
 //!
-//! An attempt's life: claimed (recorded as started) → its task runs it → it ended → a [`Change`] of its run → a commit, guarded by the
+//! An attempt's life: claimed (recorded as started) → it runs → it ended → a [`Change`] of its run → a commit, guarded by the
 //! run's version and the claim's epoch → recorded → what follows from it starts, and those who watch are woken. Written, then
 //! done, then told: nothing starts that depends on something that is not on disk.
 
@@ -59,7 +59,7 @@ pub(crate) struct Dispatch {
     starved: VecDeque<Box<Loaded>>,
     pending: FuturesUnordered<Pending>,
     deadlines: Deadlines,
-    /// Attempts whose task runs.
+    /// Attempts under way.
     in_hand: u32,
     /// Slots set aside for claims that are under way.
     reserved: u32,

@@ -9,7 +9,9 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::Value;
 use staunch_flow::{Diagnostic, InputError, RunOutcome, StepState};
-use staunch_store::{AttemptRow, IdempotencyKey, Logs, RevisionId, RunId, RunRow, Store, StoreError, Submitted};
+use staunch_store::{
+    AttemptRow, IdempotencyKey, Logs, Results, RevisionId, RunId, RunRow, Store, StoreError, Submitted,
+};
 
 use tokio::sync::oneshot;
 
@@ -257,12 +259,12 @@ impl Engine {
         answer.await.unwrap_or(Err(CancelError::Stopping))
     }
 
-    /// A run with its steps.
+    /// A run with its steps, and with its attempts' results as `results` says.
     ///
     /// # Errors
     /// The store's; a run whose workflow or journal can no longer be read is [`StoreError::Damaged`].
-    pub async fn view(&self, run: RunId) -> Result<Option<RunView>, StoreError> {
-        self.inner.view(run).await
+    pub async fn view(&self, run: RunId, results: Results) -> Result<Option<RunView>, StoreError> {
+        self.inner.view(run, results).await
     }
 
     /// Parses a text without running it.

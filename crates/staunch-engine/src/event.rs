@@ -36,7 +36,7 @@ pub(crate) enum Event {
         reserved: u32,
         answer: Result<Committed, StoreError>,
     },
-    /// An attempt is over. `None`: its task panicked.
+    /// An attempt is over. `None`: it panicked.
     Attempted { run: RunId, place: Place, done: Option<Box<Done>> },
     /// The lease was renewed, or was not.
     Renewed(Result<Renewal, StoreError>),

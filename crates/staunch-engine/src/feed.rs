@@ -32,6 +32,11 @@ impl Feed {
         Watch { feed: self.clone(), run, news: Some(news) }
     }
 
+    /// Whether somebody watches this run.
+    pub fn is_watched(&self, run: RunId) -> bool {
+        self.runs.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&run)
+    }
+
     /// Wakes those who watch this run.
     pub fn wake(&self, run: RunId) {
         let runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);

@@ -125,7 +125,7 @@ impl Limits {
                 "page cache of the store",
                 (u64::from(self.store_writer_cache_kib) + 4 * u64::from(self.store_reader_cache_kib)) << 10,
             ),
-            ("connections", u64::from(self.connections_max) * (32 << 10)),
+            ("connections", u64::from(self.connections_max) * (64 << 10)),
             ("request bodies", self.bodies_bytes_max),
             ("event streams", u64::from(self.streams_max) * u64::from(self.stream_bytes_max)),
         ]

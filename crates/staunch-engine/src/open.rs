@@ -83,8 +83,9 @@ fn start_runner(
     captures: &Arc<Budget>,
     feed: &Feed,
 ) -> Result<Arc<Runner>, EngineError> {
-    let feed = feed.clone();
+    let (feed, watched) = (feed.clone(), feed.clone());
     let config = RunnerConfig {
+        is_watched: Arc::new(move |key| watched.is_watched(key.run)),
         keeper,
         steps_max: limits.steps_active_max as usize,
         grace: limits.kill_grace(),

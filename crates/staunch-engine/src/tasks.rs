@@ -15,8 +15,6 @@ use tokio_util::task::TaskTracker;
 pub enum Kind {
     /// The engine's one loop. Nothing works without it, so its panic stops the server.
     Dispatch,
-    /// One attempt of a step, from its workspace to its result.
-    Attempt,
     /// Follows the workflows directory.
     Watch,
     /// Removes what is no longer needed: workspaces, and what retention does not keep.
@@ -27,14 +25,13 @@ pub enum Kind {
     Connection,
 }
 
-const KINDS: [Kind; 6] = [Kind::Dispatch, Kind::Attempt, Kind::Watch, Kind::Upkeep, Kind::Listener, Kind::Connection];
+const KINDS: [Kind; 5] = [Kind::Dispatch, Kind::Watch, Kind::Upkeep, Kind::Listener, Kind::Connection];
 
 impl Kind {
     /// Its word in metrics.
     pub const fn word(self) -> &'static str {
         match self {
             Self::Dispatch => "dispatch",
-            Self::Attempt => "attempt",
             Self::Watch => "watch",
             Self::Upkeep => "upkeep",
             Self::Listener => "listener",

@@ -2,14 +2,14 @@
 
 use std::collections::HashMap;
 
-use staunch_store::{AttemptRow, RunId, StoreError};
+use staunch_store::{AttemptRow, Results, RunId, StoreError};
 
 use crate::engine::{RunView, StepView};
 use crate::inner::Inner;
 use crate::load::LoadError;
 
 impl Inner {
-    pub(crate) async fn view(&self, run: RunId) -> Result<Option<RunView>, StoreError> {
+    pub(crate) async fn view(&self, run: RunId, results: Results) -> Result<Option<RunView>, StoreError> {
         let Some(row) = self.store.run(run).await? else { return Ok(None) };
         let plan = match self.load(run).await {
             Ok(loaded) => loaded.plan,
@@ -19,7 +19,7 @@ impl Inner {
             Err(LoadError::Broken(message)) => return Err(StoreError::Damaged(message)),
         };
         let mut attempts: HashMap<u32, Vec<AttemptRow>> = HashMap::new();
-        for attempt in self.store.attempts(run).await? {
+        for attempt in self.store.attempts(run, results).await? {
             attempts.entry(attempt.key.step.0).or_default().push(attempt);
         }
         let steps = &plan.workflow().steps;

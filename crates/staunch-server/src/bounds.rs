@@ -26,7 +26,7 @@ pub(crate) const STREAM_READ_BYTES: usize = 16 << 10;
 /// Lines that `tail` may ask for.
 pub(crate) const TAIL_LINES_MAX: u32 = 10_000;
 /// Bytes of `stdout` and `stderr` that one run's detail shows in all; the rest is in the logs.
-pub(crate) const DETAIL_OUTPUT_BYTES_MAX: usize = 1 << 20;
+pub(crate) const DETAIL_RESULTS_BYTES_MAX: u64 = 1 << 20;
 /// Reads of logs, parses and large answers in work at once; others wait for their turn.
 pub(crate) const READS_MAX: usize = 8;
 

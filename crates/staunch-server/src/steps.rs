@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use staunch_engine::Known;
 use staunch_flow::StepIndex;
-use staunch_store::{LogPlace, RunId, RunRow};
+use staunch_store::{LogPlace, Results, RunId, RunRow};
 
 use crate::app::App;
 use crate::problem::{Code, Refusal};
@@ -70,9 +70,7 @@ pub(crate) async fn run(app: &App, id: RunId) -> Result<RunRow, Refusal> {
 
 /// The attempts of some steps of a run that have begun, by step and attempt.
 pub(crate) async fn begun(app: &App, run: RunId, wanted: &[StepIndex]) -> Result<Vec<(StepIndex, Begun)>, Refusal> {
-    // The store has no narrower question yet: the answer holds every attempt's result, so it is asked in turn.
-    let _turn = app.turn().await;
-    let rows = app.engine.store().attempts(run).await?;
+    let rows = app.engine.store().attempts(run, Results::Nothing).await?;
     let wanted = rows.into_iter().filter(|row| row.epoch > 0 && wanted.contains(&row.key.step));
     Ok(wanted
         .map(|row| {

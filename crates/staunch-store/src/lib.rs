@@ -17,8 +17,8 @@ pub use limits::StoreLimits;
 pub use logs::Logs;
 pub use record::{
     AttemptEnd, AttemptRow, ClaimRequest, Claimed, Claims, Commit, Committed, EventRow, IdempotencyKey, Journal,
-    LogPlace, NewAttempt, NewEvent, NewRevision, NewRun, Page, Renewal, Retention, RunHead, RunQuery, RunRow, RunState,
-    Submitted, Swept, Usage, WorkflowRow,
+    LogPlace, NewAttempt, NewEvent, NewRevision, NewRun, Page, Renewal, Results, Retention, RunHead, RunQuery, RunRow,
+    RunState, Submitted, Swept, Usage, WorkflowRow,
 };
 pub use sqlite::{Clock, Durability, HandClock, Opening, Sqlite, SystemClock};
 pub use store::Store;

@@ -294,6 +294,19 @@ pub struct RunRow {
     pub ended_at: Option<Timestamp>,
 }
 
+/// How much of its attempts' results a reader wants. A result may hold 128 KiB of output, and a run may have thousands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Results {
+    /// None at all.
+    Nothing,
+    /// All, in order, while they sum to at most so many bytes; of those after, the same without their output: `stdout` and `stderr` are
+    /// empty and marked as truncated where there was any.
+    UpTo {
+        /// Bytes of JSON.
+        bytes: u64,
+    },
+}
+
 /// An attempt, ended or in flight.
 #[derive(Clone, Debug)]
 pub struct AttemptRow {

@@ -9,7 +9,7 @@ use crate::error::StoreError;
 use crate::id::{AttemptKey, Incarnation, RevisionId, RunId};
 use crate::record::{
     AttemptRow, ClaimRequest, Claims, Commit, Committed, EventRow, IdempotencyKey, Journal, NewRevision, NewRun, Page,
-    Renewal, Retention, RunQuery, RunRow, Submitted, Swept, Usage, WorkflowRow,
+    Renewal, Results, Retention, RunQuery, RunRow, Submitted, Swept, Usage, WorkflowRow,
 };
 
 /// A store: each method is one transaction, durable before it returns `Ok`. Any caller may be dropped at any await: a write
@@ -49,8 +49,8 @@ pub trait Store: Send + Sync + 'static {
     async fn run(&self, id: RunId) -> Result<Option<RunRow>, StoreError>;
     /// Runs, newest first.
     async fn runs(&self, query: RunQuery) -> Result<Page<RunRow>, StoreError>;
-    /// The attempts of a run, by step and attempt, those in flight included.
-    async fn attempts(&self, run: RunId) -> Result<Vec<AttemptRow>, StoreError>;
+    /// The attempts of a run, by step and attempt, those in flight included; with their results as `results` says.
+    async fn attempts(&self, run: RunId, results: Results) -> Result<Vec<AttemptRow>, StoreError>;
     /// The log of an attempt that was sealed into the database.
     async fn inline_log(&self, attempt: AttemptKey) -> Result<Option<Vec<u8>>, StoreError>;
     /// Events of a run after a number, in order, at most `max`.

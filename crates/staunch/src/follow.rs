@@ -7,7 +7,7 @@ use std::time::Duration;
 use staunch_engine::{CancelError, Engine};
 use staunch_flow::{Outcome, RunOutcome};
 use staunch_server::wire::{RunDetail, Step};
-use staunch_store::RunId;
+use staunch_store::{Results, RunId};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use crate::client::{Client, RemoteNews, Wanted, of_page};
@@ -17,6 +17,9 @@ use crate::interrupt::Interrupts;
 use crate::local::{self, LocalNews, refused};
 use crate::news::News;
 use crate::render::{Live, Terminal};
+
+/// A local run is its own client, and the object it prints has the output of every step.
+const ALL_RESULTS: Results = Results::UpTo { bytes: u64::MAX };
 
 /// How often the progress line moves by itself.
 const TICK: Duration = Duration::from_millis(120);
@@ -56,7 +59,7 @@ impl Followed {
     pub(crate) async fn detail(&self) -> Result<RunDetail, Failure> {
         match self {
             Self::Local(engine, run) => {
-                let view = engine.view(*run).await.map_err(|error| refused(&error))?;
+                let view = engine.view(*run, ALL_RESULTS).await.map_err(|error| refused(&error))?;
                 view.map(RunDetail::from).ok_or_else(|| Failure::not_found(format!("there is no run {run}")))
             }
             // Blocking, and nothing else waits for this thread: the reader of the news has one of its own.

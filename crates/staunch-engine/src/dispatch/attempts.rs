@@ -1,9 +1,11 @@
 //! Attempts: started, or ended at once where there is a reason not to; taken back when their task is done.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use staunch_flow::{OnLost, Outcome, Plan, StepState};
 use staunch_store::{AttemptEnd, Claimed, LogPlace, RunId};
 use tokio::sync::watch;
@@ -12,7 +14,6 @@ use super::{Dispatch, Held};
 use crate::active::{Active, Change, InHand, Place, Stopping};
 use crate::attempt::{Attempt, Done, no_result};
 use crate::event::Event;
-use crate::tasks::Kind;
 
 impl Dispatch {
     /// Starts an attempt of a run whose plan is here, or ends it at once if there is a reason not to.
@@ -67,9 +68,10 @@ impl Dispatch {
         };
         self.in_hand += 1;
         self.inner.counters.attempts_started.fetch_add(1, Ordering::Relaxed);
-        let task = self.inner.tasks.spawn(Kind::Attempt, attempt.perform(Arc::clone(&self.inner)));
+        // Not a task of its own: it mostly waits, and each hand-over between threads costs a chain of short steps dearly.
+        let attempt = AssertUnwindSafe(attempt.perform(Arc::clone(&self.inner))).catch_unwind();
         self.set_going(async move {
-            let done = task.await.ok().flatten().map(Box::new);
+            let done = attempt.await.ok().map(Box::new);
             Event::Attempted { run, place, done }
         });
     }
@@ -102,7 +104,7 @@ impl Dispatch {
         let Some(Held::Active(active)) = self.runs.get_mut(&run) else { return };
         let Some(hand) = active.attempts.remove(&place) else { return };
         let Some(done) = done else {
-            // Its task panicked, which is our bug and not the step's: its processes died with its handle.
+            // It panicked, which is our bug and not the step's: its processes died with its handle.
             let end = AttemptEnd {
                 key: active.key(place),
                 worker: self.worker,

@@ -114,6 +114,10 @@ impl Live {
     /// Reads what the pipe of standard output (0) or standard error (1) holds, but not for too long.
     pub(super) fn pump(&mut self, which: usize, buffer: &mut [u8], config: &RunnerConfig) {
         self.read(which, buffer, READS_A_TURN, config);
+        // The first output is seen at once by whoever waits for it; what follows may gather for a moment.
+        if !self.on_disk && self.unflushed.is_some() && (config.is_watched)(self.key) {
+            self.flush(config);
+        }
     }
 
     /// When what was read is to be flushed into the log, if anything is unflushed.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use staunch_engine::{Engine, EngineConfig, Limits, RunView, StepView, Submission, Target};
-use staunch_store::{Durability, Logs, RunId, RunState, Sqlite};
+use staunch_store::{Durability, Logs, Results, RunId, RunState, Sqlite};
 
 /// Nothing here takes seconds; a wait this long means that it never comes.
 pub(crate) const LONG: Duration = Duration::from_secs(60);
@@ -47,7 +47,11 @@ pub(crate) async fn until(engine: &Engine, run: RunId, enough: impl Fn(&RunView)
     let mut watch = engine.feed().watch(run);
     let wait = async {
         loop {
-            let view = engine.view(run).await.expect("the store answers").expect("the run is there");
+            let view = engine
+                .view(run, Results::UpTo { bytes: u64::MAX })
+                .await
+                .expect("the store answers")
+                .expect("the run is there");
             if enough(&view) {
                 return view;
             }
@@ -56,7 +60,7 @@ pub(crate) async fn until(engine: &Engine, run: RunId, enough: impl Fn(&RunView)
     };
     match tokio::time::timeout(LONG, wait).await {
         Ok(view) => view,
-        Err(_) => panic!("it never came: {:#?}", engine.view(run).await),
+        Err(_) => panic!("it never came: {:#?}", engine.view(run, Results::UpTo { bytes: u64::MAX }).await),
     }
 }
 

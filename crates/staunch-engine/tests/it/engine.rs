@@ -3,7 +3,7 @@
 use serde_json::json;
 use staunch_engine::{CancelError, Limits, Rerun, Submission, SubmitError, Target};
 use staunch_flow::{Outcome, RunOutcome, StepState, Why};
-use staunch_store::RunState;
+use staunch_store::{Results, RunState};
 
 use crate::bed::{close, ended, engine, last, result, run, submit, submit_with, summary, turn_after_a_rest, until};
 use crate::runner_kit::isolated;
@@ -378,7 +378,10 @@ steps:
     let warm = run(&engine, &format!("steps:\n  - parallel:\n{steps}")).await;
     assert_eq!(warm.row.outcome, Some(RunOutcome::Succeeded), "{}", summary(&warm));
     for _ in 0..20 {
-        futures_util::future::join_all((0..16).map(|_| engine.view(warm.row.head.id))).await;
+        futures_util::future::join_all(
+            (0..16).map(|_| engine.view(warm.row.head.id, Results::UpTo { bytes: u64::MAX })),
+        )
+        .await;
     }
     let mut held = Vec::new();
     for _ in 0..8 {

@@ -186,6 +186,7 @@ pub(crate) fn config(budget: &Arc<Budget>) -> RunnerConfig {
         capture_bytes_max: 64 << 10,
         budget: Arc::clone(budget),
         output_file_bytes_max: 64 << 10,
+        is_watched: Arc::new(|_| false),
         on_output: Arc::new(|_| ()),
     }
 }

@@ -7,13 +7,13 @@ use http::header::LINK;
 use serde::Deserialize;
 use serde_json::Value;
 use staunch_flow::RunOutcome;
-use staunch_store::RunQuery;
+use staunch_store::{Results, RunQuery};
 use utoipa::IntoParams;
 
 use super::openapi::Problems;
 use crate::app::App;
 use crate::ask::{Asked, Segments, encode, run_id, within};
-use crate::bounds::{DETAIL_OUTPUT_BYTES_MAX, PAGE_BYTES_MAX, PAGE_ROWS, PAGE_ROWS_MAX};
+use crate::bounds::{DETAIL_RESULTS_BYTES_MAX, PAGE_BYTES_MAX, PAGE_ROWS, PAGE_ROWS_MAX};
 use crate::cursor::number;
 use crate::problem::{Code, Refusal};
 use crate::steps::{self, Steps};
@@ -94,13 +94,9 @@ pub(super) async fn show_run(
 ) -> Result<Json<RunDetail>, Refusal> {
     let run = run_id(&id)?;
     let _turn = app.turn().await;
-    let view = app.engine.view(run).await?.ok_or_else(|| steps::unknown_run(run))?;
-    let mut detail = RunDetail::from(view);
-    let mut left = DETAIL_OUTPUT_BYTES_MAX;
-    for result in detail.steps.iter_mut().flat_map(|step| &mut step.attempts).filter_map(|a| a.result.as_mut()) {
-        shorten(result, &mut left);
-    }
-    Ok(Json(detail))
+    let results = Results::UpTo { bytes: DETAIL_RESULTS_BYTES_MAX };
+    let view = app.engine.view(run, results).await?.ok_or_else(|| steps::unknown_run(run))?;
+    Ok(Json(RunDetail::from(view)))
 }
 
 /// Parameters of a list of events.
@@ -166,37 +162,9 @@ fn weight(value: &Value) -> usize {
     value.as_str().map_or(16, str::len)
 }
 
-/// Leaves out output beyond what is `left` for all of the run.
-fn shorten(result: &mut Value, left: &mut usize) {
-    let Some(result) = result.as_object_mut() else { return };
-    for (name, mark) in [("stdout", "stdout_truncated"), ("stderr", "stderr_truncated")] {
-        let Some(len) = result.get(name).and_then(Value::as_str).map(str::len) else { continue };
-        if len <= *left {
-            *left -= len;
-        } else {
-            result.insert(name.to_owned(), Value::from(""));
-            result.insert(mark.to_owned(), Value::from(true));
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
-
-    #[test]
-    fn output_is_left_out_beyond_the_bound_and_marked() {
-        let mut left = 5;
-        let mut result = json!({"stdout": "abc", "stderr": "abc", "stderr_truncated": false, "exit_code": 0});
-        shorten(&mut result, &mut left);
-        assert_eq!(result, json!({"stdout": "abc", "stderr": "", "stderr_truncated": true, "exit_code": 0}));
-        let mut exact = json!({"stdout": "ab"});
-        shorten(&mut exact, &mut left);
-        assert_eq!((exact, left), (json!({"stdout": "ab"}), 0));
-        shorten(&mut Value::Null, &mut left);
-    }
 
     #[test]
     fn the_next_page_keeps_the_filters() {

@@ -11,6 +11,12 @@ use crate::error::StoreError;
 /// How long an answer about free space is believed.
 const FLOOR_CACHE: Duration = Duration::from_millis(500);
 
+/// A server that was killed a moment ago may still be held by a child that it was just starting, which has a copy of every open
+/// file until it is its own program. Its successor waits so long before it believes that the server lives.
+const LOCK_PATIENCE: Duration = Duration::from_secs(2);
+/// Between two looks.
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
+
 /// File systems on which locks or shared memory do not work across machines (statfs(2)).
 const NETWORK: [(i64, &str); 8] = [
     (0x6969, "NFS"),
@@ -54,10 +60,14 @@ impl Directory {
             .truncate(false)
             .open(path.join("lock"))
             .map_err(|error| refused("written", &error))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(held(path, &mut lock)),
-            Err(TryLockError::Error(error)) => return Err(refused("locked", &error)),
+        let patient_until = Instant::now() + LOCK_PATIENCE;
+        loop {
+            match lock.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) if Instant::now() < patient_until => std::thread::sleep(LOCK_PAUSE),
+                Err(TryLockError::WouldBlock) => return Err(held(path, &mut lock)),
+                Err(TryLockError::Error(error)) => return Err(refused("locked", &error)),
+            }
         }
         // The pid only serves the message above; the lock is what counts.
         lock.set_len(0)

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, named_params, params};
+use serde_json::Value;
 use staunch_flow::StepIndex;
 
 use super::code::{self, Columns};
@@ -12,7 +13,9 @@ use super::statement::statements;
 use super::tally::Tally;
 use crate::error::StoreError;
 use crate::id::{AttemptKey, RunId, Timestamp};
-use crate::record::{AttemptRow, EventRow, Journal, LogPlace, Page, RunHead, RunQuery, RunRow, RunState, Usage};
+use crate::record::{
+    AttemptRow, EventRow, Journal, LogPlace, Page, Results, RunHead, RunQuery, RunRow, RunState, Usage,
+};
 
 /// A SELECT of whole run rows by an index of `run`. The index is forced, so that a query that cannot use it fails when it
 /// is prepared (in a test) and not slowly (in a year); `CROSS` keeps `run` the outer loop.
@@ -49,8 +52,13 @@ statements! {
     PLAN = "SELECT plan FROM event WHERE run = ?1 AND plan IS NOT NULL ORDER BY seq";
     HOLDERS = "SELECT r.step, r.attempt, w.id FROM ready r LEFT JOIN worker w ON w.n = r.worker
         WHERE r.run = ?1 ORDER BY r.step, r.attempt";
-    OVER = "SELECT step, attempt, epoch, losses, outcome, started_at, ended_at, duration_us, log_kind, log_bytes, result
-        FROM attempt WHERE run = ?1 ORDER BY step, attempt";
+    OVER = "SELECT step, attempt, epoch, losses, outcome, started_at, ended_at, duration_us, log_kind, log_bytes,
+        octet_length(result) FROM attempt WHERE run = ?1 ORDER BY step, attempt";
+    RESULT = "SELECT result FROM attempt WHERE run = ?1 AND step = ?2 AND attempt = ?3";
+    RESULT_WITHOUT_OUTPUT = "SELECT json_set(result, '$.stdout', '', '$.stderr', '',
+        '$.stdout_truncated', json(iif(result ->> '$.stdout' = '', result -> '$.stdout_truncated', 'true')),
+        '$.stderr_truncated', json(iif(result ->> '$.stderr' = '', result -> '$.stderr_truncated', 'true')))
+        FROM attempt WHERE run = ?1 AND step = ?2 AND attempt = ?3";
     IN_FLIGHT = "SELECT step, attempt, epoch, losses, claimed_at, CASE WHEN worker IS NULL THEN due_at END
         FROM ready WHERE run = ?1";
     INLINE_LOG = "SELECT log FROM attempt WHERE run = (SELECT n FROM run WHERE id = ?1) AND step = ?2 AND attempt = ?3
@@ -135,17 +143,50 @@ pub(super) fn journal(connection: &Connection, id: RunId) -> Result<Option<Journ
 }
 
 /// See [`crate::Store::attempts`].
-pub(super) fn attempts(connection: &Connection, id: RunId) -> Result<Vec<AttemptRow>, StoreError> {
+pub(super) fn attempts(connection: &Connection, id: RunId, results: Results) -> Result<Vec<AttemptRow>, StoreError> {
     let n = connection.prepare_cached(NUMBER)?.query_row([id.0.as_bytes()], |row| row.get::<_, i64>(0)).optional()?;
     let Some(n) = n else { return Ok(Vec::new()) };
     let mut over = connection.prepare_cached(OVER)?;
-    let mut all: Vec<AttemptRow> = over.query_map([n], |row| ended(id, row))?.collect::<Result<_, _>>()?;
+    let mut all = Vec::new();
+    let mut wanted = Wanted { connection, n, left: results };
+    for row in over.query_map([n], |row| Ok((ended(id, row)?, row.count(10)?)))? {
+        let (mut attempt, bytes) = row?;
+        attempt.result = wanted.result(attempt.key, bytes)?;
+        all.push(attempt);
+    }
     let mut in_flight = connection.prepare_cached(IN_FLIGHT)?;
     for row in in_flight.query_map([n], |row| waiting_or_held(id, row))? {
         all.push(row?);
     }
     all.sort_by_key(|row| (row.key.step, row.key.attempt));
     Ok(all)
+}
+
+/// What is still wanted of a run's results.
+struct Wanted<'a> {
+    connection: &'a Connection,
+    n: i64,
+    left: Results,
+}
+
+impl Wanted<'_> {
+    /// The result of an attempt, of so many bytes, or what is wanted of it.
+    fn result(&mut self, key: AttemptKey, bytes: u64) -> Result<Option<Value>, StoreError> {
+        let Results::UpTo { bytes: left } = &mut self.left else { return Ok(None) };
+        let statement = match left.checked_sub(bytes) {
+            Some(rest) => {
+                *left = rest;
+                RESULT
+            }
+            None => {
+                // From here on none is whole, so that what is cut does not depend on the size of what follows.
+                *left = 0;
+                RESULT_WITHOUT_OUTPUT
+            }
+        };
+        let which = params![self.n, key.step.0, key.attempt];
+        Ok(self.connection.prepare_cached(statement)?.query_row(which, |row| row.json(0).map(Some))?)
+    }
 }
 
 /// See [`crate::Store::inline_log`].
@@ -220,7 +261,7 @@ fn ended(run: RunId, row: &Row<'_>) -> rusqlite::Result<AttemptRow> {
         ended_at: Some(Timestamp(row.get(6)?)),
         duration: Some(Duration::from_micros(row.count(7)?)),
         due_at: None,
-        result: Some(row.json(10)?),
+        result: None,
         log,
     })
 }

@@ -11,7 +11,7 @@ use crate::error::StoreError;
 use crate::id::{AttemptKey, Incarnation, RevisionId, RunId};
 use crate::record::{
     AttemptRow, ClaimRequest, Claims, Commit, Committed, EventRow, IdempotencyKey, Journal, NewRevision, NewRun, Page,
-    Renewal, Retention, RunQuery, RunRow, Submitted, Swept, Usage, WorkflowRow,
+    Renewal, Results, Retention, RunQuery, RunRow, Submitted, Swept, Usage, WorkflowRow,
 };
 use crate::store::Store;
 
@@ -76,8 +76,8 @@ impl Store for Sqlite {
         self.read(move |connection| query::runs(connection, &query)).await
     }
 
-    async fn attempts(&self, run: RunId) -> Result<Vec<AttemptRow>, StoreError> {
-        self.read(move |connection| query::attempts(connection, run)).await
+    async fn attempts(&self, run: RunId, results: Results) -> Result<Vec<AttemptRow>, StoreError> {
+        self.read(move |connection| query::attempts(connection, run, results)).await
     }
 
     async fn inline_log(&self, attempt: AttemptKey) -> Result<Option<Vec<u8>>, StoreError> {

@@ -53,14 +53,15 @@ impl Server {
             .args([Path::new("--data"), data, Path::new("--workflows"), workflows, Path::new("--config"), config])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(fs::OpenOptions::new().create(true).append(true).open(data.with_extension("stderr")).unwrap())
             .spawn()
             .unwrap();
         let mut talk = BufReader::new(child.stdout.take().unwrap());
         let mut said = String::new();
         let address = loop {
             let mut line = String::new();
-            assert!(talk.read_line(&mut line).unwrap() > 0, "the server ended: {said}");
+            let more = talk.read_line(&mut line).unwrap() > 0;
+            assert!(more, "the server ended: {said}\n{}", fs::read_to_string(data.with_extension("stderr")).unwrap());
             said.push_str(&line);
             if let Some(at) = line.find("http://127.0.0.1:") {
                 let rest = &line[at + "http://".len()..];

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 
 use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags, posix_spawn};
-use nix::sys::signal::SigSet;
+use nix::sys::signal::{SigSet, Signal};
 use rustix::fs::Access;
 use rustix::io::Errno;
 
@@ -31,7 +31,7 @@ impl Spawner {
         let session = PosixSpawnFlags::from_bits_retain(c_int::from(libc::POSIX_SPAWN_SETSID));
         let signals = PosixSpawnFlags::POSIX_SPAWN_SETSIGDEF | PosixSpawnFlags::POSIX_SPAWN_SETSIGMASK;
         attributes.set_flags(session | signals)?;
-        attributes.set_sigdefault(&SigSet::all())?;
+        attributes.set_sigdefault(&ignored()?)?;
         attributes.set_sigmask(&SigSet::empty())?;
         Ok(Self { null, attributes })
     }
@@ -63,6 +63,19 @@ impl Spawner {
         let first = posix_spawn(program.as_ref(), &actions, &self.attributes, &order.argv, &order.env);
         first.map(nix::unistd::Pid::as_raw).map_err(words)
     }
+}
+
+/// The signals that this process ignores, and that a step must not: a step would be born deaf to them. Only these, since each one
+/// named costs every step a system call.
+fn ignored() -> io::Result<SigSet> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(u64::MAX);
+    let mut set = SigSet::empty();
+    for signal in Signal::iterator().filter(|signal| mask >> (*signal as i32 - 1) & 1 == 1) {
+        set.add(signal);
+    }
+    Ok(set)
 }
 
 /// The file to execute: as it is if it has a `/`, else the first in `PATH` that may be executed.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use staunch_flow::{RunOutcome, StepIndex};
-use staunch_store::{AttemptKey, RunId, RunQuery, RunState};
+use staunch_store::{AttemptKey, AttemptRow, Results, RunId, RunQuery, RunState};
 
 use super::subject::{LIMITS, Make, Subject, end_of, event, new_run, ready, step_forward};
 
@@ -111,6 +111,38 @@ pub(crate) async fn attempts_show_what_waits_runs_and_is_over(make: Make) {
     let (over, held, waits) = ((true, true, false), (false, true, false), (false, false, true));
     let wanted = [(0, 1, held), (1, 1, waits), (2, 1, over), (2, 2, waits)];
     assert_eq!(shown, wanted.map(|(step, attempt, (a, b, c))| (step, attempt, a, b, c)));
+}
+
+pub(crate) async fn results_are_read_whole_up_to_a_bound_and_then_without_output(make: Make) {
+    let s = make(LIMITS);
+    let worker = s.join().await;
+    let run = s.submit("w", &[0, 1, 2, 3]).await;
+    let mut commit = step_forward(run, 1);
+    for (claimed, said) in s.claim(worker, 4).await.claimed.iter().zip(["ab", "cd", "", "ef"]) {
+        let mut end = end_of(claimed, worker);
+        end.result = serde_json::json!({
+            "exit_code": 3, "stdout": said, "stderr": "", "stdout_truncated": false, "stderr_truncated": false,
+        });
+        commit.ended.push(end);
+    }
+    let bytes = commit.ended[0].result.to_string().len() as u64;
+    s.recorded(commit).await;
+    let read = async |results| {
+        let rows = s.store.attempts(run, results).await.unwrap();
+        let said = |row: &AttemptRow| {
+            let result = row.result.as_ref()?;
+            assert_eq!((&result["exit_code"], &result["stderr_truncated"]), (&3.into(), &false.into()));
+            Some((result["stdout"].as_str().unwrap().to_owned(), result["stdout_truncated"].as_bool().unwrap()))
+        };
+        rows.iter().map(said).collect::<Vec<_>>()
+    };
+    let whole = |text: &str| Some((text.to_owned(), false));
+    let cut = Some((String::new(), true));
+    assert_eq!(read(Results::Nothing).await, [None, None, None, None]);
+    assert_eq!(read(Results::UpTo { bytes: 0 }).await, [cut.clone(), cut.clone(), whole(""), cut.clone()]);
+    assert_eq!(read(Results::UpTo { bytes: bytes - 1 }).await, [cut.clone(), cut.clone(), whole(""), cut.clone()]);
+    assert_eq!(read(Results::UpTo { bytes }).await, [whole("ab"), cut.clone(), whole(""), cut.clone()]);
+    assert_eq!(read(Results::UpTo { bytes: u64::MAX }).await, [whole("ab"), whole("cd"), whole(""), whole("ef")]);
 }
 
 pub(crate) async fn events_are_read_from_any_number(make: Make) {

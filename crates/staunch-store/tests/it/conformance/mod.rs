@@ -101,6 +101,7 @@ macro_rules! conformance {
                 filters_find_what_they_name_and_nothing_else,
                 a_page_has_at_most_200,
                 attempts_show_what_waits_runs_and_is_over,
+                results_are_read_whole_up_to_a_bound_and_then_without_output,
                 events_are_read_from_any_number,
                 what_is_not_there_is_none_or_empty,
                 usage_counts_what_there_is;

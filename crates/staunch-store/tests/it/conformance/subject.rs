@@ -9,7 +9,7 @@ use serde_json::json;
 use staunch_flow::{Ended, Event, Outcome, RunOutcome, StepIndex};
 use staunch_store::{
     AttemptEnd, AttemptRow, ClaimRequest, Claimed, Claims, Commit, Committed, EventRow, HandClock, Incarnation,
-    LogPlace, NewAttempt, NewEvent, NewRevision, NewRun, RevisionId, RunId, RunRow, Store, StoreLimits,
+    LogPlace, NewAttempt, NewEvent, NewRevision, NewRun, Results, RevisionId, RunId, RunRow, Store, StoreLimits,
 };
 
 /// Makes a store with nothing in it.
@@ -174,7 +174,7 @@ impl Subject {
     }
 
     pub(crate) async fn attempts(&self, run: RunId) -> Vec<AttemptRow> {
-        self.store.attempts(run).await.unwrap()
+        self.store.attempts(run, Results::UpTo { bytes: u64::MAX }).await.unwrap()
     }
 
     pub(crate) async fn version(&self, run: RunId) -> u64 {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 use staunch_flow::RunOutcome;
-use staunch_store::{Committed, Durability, Incarnation, NewRevision, RunId, Sqlite, Store};
+use staunch_store::{Committed, Durability, Incarnation, NewRevision, Results, RunId, Sqlite, Store};
 
 use crate::conformance::{LIMITS, TTL, block_on, end_of, event, new_run, step_forward, text};
 
@@ -118,7 +118,7 @@ fn check(place: &Path, acks: &[String]) {
             assert!(journal.version >= numbers[0], "{ack}");
             if what == "ended" {
                 assert_eq!(row.outcome, Some(RunOutcome::Succeeded), "{ack}");
-                assert_eq!(store.attempts(run).await.unwrap().len(), 1, "recorded once");
+                assert_eq!(store.attempts(run, Results::Nothing).await.unwrap().len(), 1, "recorded once");
                 assert_eq!(store.events(run, 0, 100).await.unwrap().len() as u64, numbers[1], "{ack}");
             }
         }
