@@ -118,11 +118,11 @@ impl Directory {
         let parsed = staunch_flow::parse(&bytes, stem(&file), &self.budgets);
         let before = self.seen.get(&file).and_then(|seen| seen.name.clone());
         let Some(workflow) = parsed.workflow else {
-            tracing::warn!(
-                file,
-                errors = parsed.diagnostics.len(),
-                "workflow file has errors: its last good text stays in use"
-            );
+            let errors = parsed.diagnostics.len();
+            match &before {
+                Some(_) => tracing::warn!(file, errors, "workflow file has errors: its last good text stays in use"),
+                None => tracing::warn!(file, errors, "workflow file has errors and no good text yet"),
+            }
             catalog.set_broken(&file, parsed.diagnostics);
             self.seen.insert(file, Seen { stamp, name: before });
             return Ok(());
