@@ -119,6 +119,10 @@ impl Directory {
         let before = self.seen.get(&file).and_then(|seen| seen.name.clone());
         let Some(workflow) = parsed.workflow else {
             let errors = parsed.diagnostics.len();
+            let before = match before {
+                None => self.bring_back(&file, catalog, store).await?,
+                name => name,
+            };
             match &before {
                 Some(_) => tracing::warn!(file, errors, "workflow file has errors: its last good text stays in use"),
                 None => tracing::warn!(file, errors, "workflow file has errors and no good text yet"),
@@ -155,6 +159,26 @@ impl Directory {
         tracing::info!(workflow = name, file, "workflow loaded");
         self.seen.insert(file, Seen { stamp, name: Some(name) });
         Ok(())
+    }
+
+    /// A file has errors that had none in an earlier life: the store still has its last good text. Returns the workflow's name.
+    async fn bring_back(&self, file: &str, catalog: &Catalog, store: &dyn Store) -> Result<Option<String>, StoreError> {
+        let rows = store.workflows().await?;
+        let Some(row) = rows.into_iter().find(|row| row.file.as_deref() == Some(file)) else { return Ok(None) };
+        let taken = self.seen.values().any(|seen| seen.name.as_ref() == Some(&row.name));
+        let Some(text) = store.revision(row.revision).await?.filter(|_| !taken) else { return Ok(None) };
+        let parsed = staunch_flow::parse(text.as_bytes(), stem(file), &self.budgets);
+        // A text that an older version took and this one does not is none.
+        let Some(workflow) = parsed.workflow.filter(|workflow| workflow.name == row.name) else { return Ok(None) };
+        let known = Known {
+            name: row.name.clone(),
+            file: Some(file.to_owned()),
+            revision: row.revision,
+            workflow: Arc::new(workflow),
+            warnings: parsed.diagnostics,
+        };
+        catalog.put(known, text.len());
+        Ok(Some(row.name))
     }
 
     /// Follows the directory until the token ends.

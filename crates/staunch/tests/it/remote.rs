@@ -206,4 +206,9 @@ fn workflows_and_files_that_are_broken() {
     assert!(done.err.contains("; its last good text stays in use"), "{}", done.err);
     assert!(done.out.lines().any(|line| line.starts_with("job ")), "{}", done.out);
     server.stop();
+    let server = bed.serve(&[]);
+    let done = server.run(&bed, &["workflows"]).exits(0);
+    assert!(done.err.contains("; its last good text stays in use"), "in a later life too: {}", done.err);
+    server.run(&bed, &["run", "job", "-q"]).exits(1);
+    server.stop();
 }
