@@ -11,6 +11,7 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use staunch_store::RunId;
 
@@ -26,6 +27,8 @@ pub(crate) struct Work {
     directory: PathBuf,
     /// Steps run here instead of in a workspace of their run (a local run).
     workspace: Option<PathBuf>,
+    /// A home that was made so long ago shows every later change in its marks.
+    old_after: Duration,
     // Held over the few calls that make or put aside a home; a file system would take them one at a time anyway.
     homes: Mutex<Homes>,
 }
@@ -50,18 +53,28 @@ struct Home {
     taken: Vec<bool>,
     /// How its directories looked when they were made; `None` if an earlier life made them.
     marks: Option<Marks>,
+    /// Whether a look at the marks alone tells that nothing was touched.
+    is_old: bool,
 }
 
-/// What `stat` says of the directories of a new home.
+/// What `stat` says of the directories of a new home: the home itself, `tmp`, `tmp/0` and, unless it is elsewhere, the workspace.
 type Marks = Vec<Mark>;
 
 /// What changes of a directory when anything is done to it or in it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Mark {
     mode: u32,
     owner: (u32, u32),
+    /// Its ctime; the mtime of the home itself, whose ctime its renames change.
     changed: (i64, i64),
 }
+
+/// The place of `tmp/0` among them.
+const TMP_0: usize = 2;
+
+/// A file system may count time in ticks of some milliseconds: what was made longer ago than any tick shows every later change. A
+/// second besides, since ages are counted from whole seconds.
+const OLD_AFTER: Duration = Duration::from_millis(1_100);
 
 /// The places of one attempt.
 #[derive(Clone, Debug)]
@@ -71,11 +84,13 @@ pub(crate) struct Places {
     pub(crate) output: PathBuf,
     run: RunId,
     number: usize,
+    /// How the temporary directory looks as long as nobody touches it, if that can be told by a look.
+    mark: Option<Mark>,
 }
 
 impl Work {
     pub(crate) fn new(directory: PathBuf, workspace: Option<PathBuf>) -> Self {
-        Self { directory, workspace, homes: Mutex::default() }
+        Self { directory, workspace, old_after: OLD_AFTER, homes: Mutex::default() }
     }
 
     /// Whether a step of the run has started in this life, so that [`Work::take`] has little to do.
@@ -126,20 +141,25 @@ impl Work {
         } else {
             home.taken[number] = true;
         }
+        let mark = home.marks.as_ref().filter(|_| home.is_old && number == 0).map(|marks| marks[TMP_0]);
         let workspace = self.workspace.clone().unwrap_or_else(|| path.join("workspace"));
-        Ok(Places { workspace, temporary, output: path.join(format!("output.{number}")), run, number })
+        Ok(Places { mark, workspace, temporary, output: path.join(format!("output.{number}")), run, number })
     }
 
     /// The attempt is over: what it left besides its workspace is removed. Blocking. If that fails the places are not used again,
     /// and go with the run.
     pub(crate) fn give_back(&self, places: &Places) -> io::Result<()> {
-        match fs::remove_file(&places.output) {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        if !is_empty(&places.temporary) {
+        if !places.are_clean() {
+            match fs::remove_file(&places.output) {
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
             remove_tree(&places.temporary)?;
             fs::create_dir(&places.temporary)?;
+            // It is another directory now.
+            if let Some(home) = self.homes().open.get_mut(&places.run) {
+                home.marks = None;
+            }
         }
         if let Some(home) = self.homes().open.get_mut(&places.run) {
             home.taken[places.number] = false;
@@ -151,10 +171,9 @@ impl Work {
     fn remove(&self, run: RunId) -> io::Result<()> {
         let path = self.path(run);
         let mut homes = self.homes();
-        let marks = homes.open.remove(&run).and_then(|home| home.marks);
-        if let Some(marks) = marks
+        if let Some(Home { marks: Some(marks), is_old, .. }) = homes.open.remove(&run)
             && homes.spare.len() < SPARE_MAX
-            && self.is_untouched(&path, &marks)
+            && self.is_untouched(&path, &marks, is_old)
         {
             homes.count += 1;
             let aside = self.directory.join(SPARE).join(homes.count.to_string());
@@ -194,7 +213,8 @@ impl Work {
         let path = self.path(run);
         if let Some((aside, marks)) = homes.spare.pop() {
             if fs::rename(&aside, &path).is_ok() {
-                return Ok(Home { taken: vec![false], marks: Some(marks) });
+                let is_old = marks.iter().all(|mark| mark.is_older_than(self.old_after));
+                return Ok(Home { taken: vec![false], marks: Some(marks), is_old });
             }
             // An earlier life has made this run a home.
             homes.spare.push((aside, marks));
@@ -213,23 +233,28 @@ impl Work {
         }
         fs::create_dir_all(temporary.join("0"))?;
         let marks = if new { Some(self.marks(&path)?) } else { None };
-        Ok(Home { taken: vec![false], marks })
+        Ok(Home { taken: vec![false], marks, is_old: false })
     }
 
     /// Whether a home is as it was made: no directory changed, nothing is in them.
-    fn is_untouched(&self, path: &Path, marks: &Marks) -> bool {
+    fn is_untouched(&self, path: &Path, marks: &Marks, is_old: bool) -> bool {
+        if !self.marks(path).is_ok_and(|now| now == *marks) {
+            return false;
+        }
         let holds = if self.workspace.is_none() { 2 } else { 1 };
-        // The emptiness is looked at besides, since a change within one tick of the file system's clock leaves no mark.
-        self.marks(path).is_ok_and(|now| now == *marks)
-            && count(path) == Some(holds)
-            && count(&path.join("tmp")) == Some(1)
-            && is_empty(&path.join("tmp/0"))
-            && (self.workspace.is_some() || is_empty(&path.join("workspace")))
+        is_old
+            || count(path) == Some(holds)
+                && count(&path.join("tmp")) == Some(1)
+                && is_empty(&path.join("tmp/0"))
+                && (self.workspace.is_some() || is_empty(&path.join("workspace")))
     }
 
     fn marks(&self, path: &Path) -> io::Result<Marks> {
+        let about = fs::symlink_metadata(path)?;
+        let home = Mark { changed: (about.mtime(), about.mtime_nsec()), ..Mark::from(&about) };
         let names = if self.workspace.is_none() { &["tmp", "tmp/0", "workspace"][..] } else { &["tmp", "tmp/0"] };
-        names.iter().map(|name| Mark::of(&path.join(name))).collect()
+        let inside = names.iter().map(|name| fs::symlink_metadata(path.join(name)).map(|about| Mark::from(&about)));
+        std::iter::once(Ok(home)).chain(inside).collect()
     }
 
     fn path(&self, run: RunId) -> PathBuf {
@@ -244,16 +269,23 @@ impl Work {
 impl Places {
     /// Whether an attempt has left nothing besides its workspace: two looks, no change, so that they never wait for the disk.
     pub(crate) fn are_clean(&self) -> bool {
-        is_empty(&self.temporary)
+        let untouched = |mark| fs::symlink_metadata(&self.temporary).is_ok_and(|about| Mark::from(&about) == mark);
+        self.mark.map_or_else(|| is_empty(&self.temporary), untouched)
             && fs::symlink_metadata(&self.output).is_err_and(|error| error.kind() == ErrorKind::NotFound)
     }
 }
 
 impl Mark {
-    fn of(path: &Path) -> io::Result<Self> {
-        let about = fs::symlink_metadata(path)?;
-        let changed = (about.ctime(), about.ctime_nsec());
-        Ok(Self { mode: about.mode(), owner: (about.uid(), about.gid()), changed })
+    fn is_older_than(&self, age: Duration) -> bool {
+        let changed = UNIX_EPOCH + Duration::from_secs(self.changed.0.max(0).unsigned_abs());
+        // A clock that was set back says no, which only costs a closer look.
+        SystemTime::now().duration_since(changed).is_ok_and(|now| now >= age)
+    }
+}
+
+impl From<&fs::Metadata> for Mark {
+    fn from(about: &fs::Metadata) -> Self {
+        Self { mode: about.mode(), owner: (about.uid(), about.gid()), changed: (about.ctime(), about.ctime_nsec()) }
     }
 }
 
@@ -297,6 +329,7 @@ mod tests {
     use std::fs;
     use std::os::unix::fs::{PermissionsExt, symlink};
     use std::path::Path;
+    use std::time::Duration;
 
     use staunch_store::RunId;
 
@@ -381,15 +414,45 @@ mod tests {
             },
         ];
         for (number, touch) in touches.into_iter().enumerate() {
-            let root = tempfile::tempdir().unwrap();
-            let work = work(root.path());
-            let run = RunId::generate();
-            let places = work.take(run).unwrap();
-            touch(&places);
-            // It fails where the step put something in the way; the run's end takes it all the same.
-            work.give_back(&places).ok();
-            work.remove(run).unwrap();
-            assert_eq!((homes(root.path()), spares(root.path())), (0, 0), "touch {number}");
+            for used_before in [false, true] {
+                let root = tempfile::tempdir().unwrap();
+                let mut work = work(root.path());
+                if used_before {
+                    // By its marks alone.
+                    work.old_after = Duration::ZERO;
+                    let run = RunId::generate();
+                    work.give_back(&work.take(run).unwrap()).unwrap();
+                    work.remove(run).unwrap();
+                    pass_a_tick(&root.path().join(".spare/1"));
+                }
+                let run = RunId::generate();
+                let places = work.take(run).unwrap();
+                assert_eq!(places.mark.is_some(), used_before);
+                touch(&places);
+                // It fails where the step put something in the way; the run's end takes it all the same.
+                work.give_back(&places).ok();
+                work.remove(run).unwrap();
+                assert_eq!(
+                    (homes(root.path()), spares(root.path())),
+                    (0, 0),
+                    "touch {number}, used before: {used_before}"
+                );
+            }
+        }
+    }
+
+    /// Until the file system's clock has moved on since a directory was last changed.
+    fn pass_a_tick(path: &Path) {
+        let probe = path.parent().unwrap().parent().unwrap().join("probe");
+        let made =
+            [path, &path.join("tmp"), &path.join("tmp/0")].map(|path| fs::metadata(path).unwrap().modified().unwrap());
+        loop {
+            fs::write(&probe, "").unwrap();
+            let now = fs::metadata(&probe).unwrap().modified().unwrap();
+            fs::remove_file(&probe).unwrap();
+            if made.iter().all(|made| now > *made) {
+                return;
+            }
         }
     }
 

@@ -27,6 +27,11 @@ statements! {
 
 /// Operations in one transaction, at most.
 const GROUP_MAX: usize = 256;
+/// A transaction that served so many shows that many write at once; then it pays to wait a moment for more before the next, since
+/// each transaction costs a sync and several pages. A lone writer never waits. (PostgreSQL's `commit_siblings` and `commit_delay`.)
+const CROWD: usize = 3;
+/// That moment.
+const GATHER: Duration = Duration::from_micros(300);
 /// How long the queue must be empty before the log is checkpointed though it is short.
 const IDLE: Duration = Duration::from_millis(250);
 
@@ -113,6 +118,8 @@ impl Writer {
     /// connection can put the log away, and only this one may write.
     pub(super) fn run(mut self, queue: &Receiver<Ticket>, readers: &Receiver<()>) {
         let mut group = Vec::with_capacity(GROUP_MAX);
+        // How many the last transaction served.
+        let mut crowd = 0;
         loop {
             let first = if self.checkpointer.has_rest() {
                 match queue.recv_timeout(IDLE) {
@@ -128,11 +135,15 @@ impl Writer {
                 ticket
             };
             group.push(take(first));
+            if crowd >= CROWD {
+                std::thread::sleep(GATHER);
+            }
             while group.len() < GROUP_MAX
                 && let Ok(ticket) = queue.try_recv()
             {
                 group.push(take(ticket));
             }
+            crowd = group.len();
             self.write(&mut group);
             self.checkpointer.after_commit(&self.connection, &self.ground.directory.wal());
         }
