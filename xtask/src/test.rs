@@ -12,7 +12,7 @@ pub(crate) fn run(long: bool) -> Result<()> {
     // The workspace includes the binary, whose integration tests run it as a whole.
     let mut nextest = process::cargo(&["nextest", "run", "--workspace", "--no-tests", "pass"])?;
     if long {
-        nextest.args(["--profile", "long"]).env("STAUNCH_LONG", "1");
+        nextest.args(["--profile", "long"]).env("STAUNCH_TEST_LONG", "1");
     }
     process::run(nextest)?;
     process::run(process::cargo(&["test", "--quiet", "--doc", "--workspace"])?)?;

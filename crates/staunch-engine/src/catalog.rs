@@ -8,7 +8,7 @@ use staunch_store::RevisionId;
 
 /// What a parsed workflow holds for each byte of its text, from above: steps, templates and names are small objects
 /// around slices of it. Measured on the examples it is 4 to 7.
-const HEAP_BYTES_PER_TEXT_BYTE: u64 = 8;
+pub(crate) const HEAP_BYTES_PER_TEXT_BYTE: u64 = 8;
 
 /// Parsed workflows by name, and a bounded number by revision.
 #[derive(Debug)]

@@ -34,6 +34,9 @@ const KILLS_PER_CLAIM: u32 = 64;
 /// When the store fails, it is asked again after this long.
 const STORE_RETRY: Duration = Duration::from_secs(1);
 
+/// The loop turns this often even if every slot is taken and nothing happens: so people can see that it lives.
+const BEAT: Duration = Duration::from_secs(1);
+
 /// Due attempts are asked for this often even if nobody said that there are any: a hint can get lost.
 const POLL: Duration = Duration::from_secs(1);
 
@@ -138,7 +141,8 @@ impl Dispatch {
         let claim = (!self.draining && !self.claiming && self.free() > 0).then_some(self.next_claim);
         // After it gave up there is nothing to wait for at that time.
         let give_up = give_up.filter(|_| !self.abandoning);
-        [deadline, claim, give_up].into_iter().flatten().fold(self.next_renewal, Instant::min)
+        let beat = self.next_renewal.min(Instant::now() + BEAT);
+        [deadline, claim, give_up].into_iter().flatten().fold(beat, Instant::min)
     }
 
     fn free(&self) -> u32 {

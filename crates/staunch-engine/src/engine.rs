@@ -22,6 +22,9 @@ pub(crate) use crate::inner::Inner;
 use crate::limits::Limits;
 use crate::tasks::Tasks;
 
+/// A loop that has not turned for so long is stuck: it turns every second, and a turn takes microseconds.
+const STUCK: Duration = Duration::from_secs(30);
+
 /// What an engine needs to know.
 pub struct EngineConfig {
     /// The bounds.
@@ -285,7 +288,16 @@ impl Engine {
         if self.inner.tasks.token().is_cancelled() {
             return Err("the server is stopping".to_owned());
         }
+        self.turns()?;
         self.inner.store.writable().await.map_err(|error| error.to_string())
+    }
+
+    /// Whether the dispatch loop turns, as it does every second at least.
+    ///
+    /// # Errors
+    /// Since when it has not, in words.
+    pub fn turns(&self) -> Result<(), String> {
+        turns(self.inner.stats().dispatch_idle)
     }
 
     /// The bounds.
@@ -327,5 +339,24 @@ impl Engine {
     /// a loss; logs are sealed, tasks joined, the store closed; then counts.
     pub async fn close(&self) -> CloseCount {
         self.inner.close().await
+    }
+}
+
+fn turns(idle: Duration) -> Result<(), String> {
+    if idle <= STUCK { Ok(()) } else { Err(format!("the dispatch loop has not turned for {} s", idle.as_secs())) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{STUCK, turns};
+
+    #[test]
+    fn a_loop_that_has_not_turned_for_long_is_stuck() {
+        assert_eq!(turns(STUCK - Duration::from_millis(1)), Ok(()));
+        assert_eq!(turns(STUCK), Ok(()));
+        let stuck = turns(STUCK + Duration::from_secs(1));
+        assert_eq!(stuck, Err("the dispatch loop has not turned for 31 s".to_owned()));
     }
 }

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use staunch_store::StoreLimits;
 
+use crate::catalog::HEAP_BYTES_PER_TEXT_BYTE;
+
 macro_rules! limits {
     ($($(#[doc = $doc:literal])+ $name:ident: $kind:ty = $value:expr, $unit:literal;)+) => {
         /// Every bound of the server, unit last. Each can be set in the configuration under `[limits]` by its name here.
@@ -51,7 +53,9 @@ limits! {
     plans_memory_bytes_max: u64 = 32 << 20, "bytes";
     /// Workflow files of the workflows directory.
     workflows_max: u32 = 1_000, "files";
-    /// Parsed workflows in memory.
+    /// Bytes of all workflow files of the workflows directory; files beyond are left out.
+    workflows_bytes_max: u64 = 4 << 20, "bytes";
+    /// Parsed workflows of earlier revisions in memory.
     catalog_bytes_max: u64 = 8 << 20, "bytes";
     /// Bytes of one workflow file.
     workflow_bytes_max: u32 = 1 << 20, "bytes";
@@ -117,7 +121,8 @@ impl Limits {
         let steps = u64::from(self.steps_active_max);
         vec![
             ("plans of active runs", self.plans_memory_bytes_max),
-            ("parsed workflows", self.catalog_bytes_max),
+            ("workflows by name", self.workflows_bytes_max * HEAP_BYTES_PER_TEXT_BYTE),
+            ("workflows by revision", self.catalog_bytes_max),
             ("captured output of running steps", self.captures_bytes_max),
             ("log buffers of running steps", steps * (64 << 10)),
             ("writes that wait for the store", u64::from(self.writes_queued_max) * (16 << 10)),

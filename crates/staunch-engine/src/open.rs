@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use crate::dispatch::Dispatch;
 use crate::engine::{EngineConfig, EngineError};
 use crate::feed::Feed;
-use crate::inner::{Inner, Parts, budgets};
+use crate::inner::{Inner, Parts};
 use crate::limits::Limits;
 use crate::load::since;
 use crate::runner::{self, Runner, RunnerConfig};
@@ -57,7 +57,7 @@ pub(crate) async fn open(
     inner.sweep_files(&open).await;
     let token = inner.tasks.token().clone();
     if let Some(path) = workflows_directory {
-        let mut directory = Directory::new(path, limits.workflows_max as usize, budgets(&limits));
+        let mut directory = Directory::new(path, &limits);
         directory.scan(&inner.catalog, &*inner.store).await?;
         let (catalog, store) = (Arc::clone(&inner.catalog), Arc::clone(&inner.store));
         drop(inner.tasks.spawn(Kind::Watch, directory.follow(catalog, store, token.clone())));

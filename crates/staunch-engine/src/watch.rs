@@ -10,11 +10,13 @@ use std::time::{Duration, SystemTime};
 
 use notify::Watcher;
 use staunch_flow::{Budgets, Diagnostic, Severity, Span, Workflow};
-use staunch_store::{NewRevision, Store, StoreError};
+use staunch_store::{NewRevision, Store, StoreError, WorkflowRow};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::catalog::{Catalog, Known};
+use crate::inner::budgets;
+use crate::limits::Limits;
 
 /// A change is looked at this long after it was noticed, so that a file is not read while an editor writes it.
 const QUIET: Duration = Duration::from_millis(100);
@@ -50,6 +52,8 @@ impl Stamp {
 pub(crate) struct Directory {
     path: PathBuf,
     files_max: usize,
+    /// Bytes of all files that are taken in.
+    bytes_max: u64,
     budgets: Budgets,
     seen: BTreeMap<String, Seen>,
     /// Names whose file has another or is gone: to be retired unless another file has them.
@@ -64,6 +68,8 @@ struct Seen {
     name: Option<String>,
     /// The name that its last good text asks for. It differs from `name` while another file has that.
     wants: Option<String>,
+    /// Whether the store was asked for a good text of it from an earlier life.
+    asked: bool,
 }
 
 /// A file that is new or has changed.
@@ -92,8 +98,9 @@ struct Found {
 }
 
 impl Directory {
-    pub(crate) fn new(path: PathBuf, files_max: usize, budgets: Budgets) -> Self {
-        Self { path, files_max, budgets, seen: BTreeMap::new(), freed: BTreeSet::new() }
+    pub(crate) fn new(path: PathBuf, limits: &Limits) -> Self {
+        let (files_max, bytes_max) = (limits.workflows_max as usize, limits.workflows_bytes_max);
+        Self { path, files_max, bytes_max, budgets: budgets(limits), seen: BTreeMap::new(), freed: BTreeSet::new() }
     }
 
     /// Reads what has changed and brings the catalog and the store up to date. Returns how many files were new or changed.
@@ -109,7 +116,12 @@ impl Directory {
                 return Ok(0);
             }
         };
-        let too_many = || format!("{beyond} files are left out: more than {} (workflows_max)", self.files_max);
+        let too_many = || {
+            format!(
+                "{beyond} files are left out: more than {} (workflows_max), or more than {} bytes in all (workflows_bytes_max)",
+                self.files_max, self.bytes_max
+            )
+        };
         catalog.set_broken(".", (beyond > 0).then(|| fault("too_many_files", too_many())).into_iter().collect());
         for file in gone {
             self.freed.extend(self.seen.remove(&file).and_then(|seen| seen.name));
@@ -124,6 +136,7 @@ impl Directory {
         for good in parsed {
             self.take_in(good, catalog, store).await?;
         }
+        self.bring_back(catalog, store).await?;
         self.retire_freed(catalog, store).await?;
         Ok(count)
     }
@@ -135,8 +148,17 @@ impl Directory {
             .filter(|name| is_workflow(name))
             .collect();
         names.sort();
-        let beyond = names.len().saturating_sub(self.files_max);
+        let found = names.len();
         names.truncate(self.files_max);
+        let mut bytes = 0;
+        names.retain(|name| {
+            let size =
+                fs::metadata(self.path.join(name)).map_or(0, |about| about.len().min(self.budgets.bytes_max as u64));
+            let fits = bytes + size <= self.bytes_max;
+            bytes += if fits { size } else { 0 };
+            fits
+        });
+        let beyond = found - names.len();
         let gone = self.seen.keys().filter(|file| names.binary_search(file).is_err()).cloned().collect();
         let changed = names.into_iter().filter_map(|file| self.read_if_changed(file)).collect();
         Ok(Found { changed, gone, beyond })
@@ -169,11 +191,11 @@ impl Directory {
         let Some((bytes, workflow)) = good else {
             seen.wants.clone_from(&seen.name);
             seen.stamp = Some(stamp);
-            tracing::warn!(
-                file,
-                errors = diagnostics.len(),
-                "workflow file has errors: its last good text stays in use"
-            );
+            let errors = diagnostics.len();
+            match &seen.name {
+                Some(_) => tracing::warn!(file, errors, "workflow file has errors: its last good text stays in use"),
+                None => tracing::warn!(file, errors, "workflow file has errors"),
+            }
             catalog.set_broken(&file, diagnostics);
             return None;
         };
@@ -233,6 +255,53 @@ impl Directory {
             self.freed.remove(&name);
         }
         Ok(())
+    }
+
+    /// Files that were broken already when this life began go on with their last good text, which the store has.
+    async fn bring_back(&mut self, catalog: &Catalog, store: &dyn Store) -> Result<(), StoreError> {
+        let is_lost = |seen: &Seen| seen.name.is_none() && seen.wants.is_none() && !seen.asked;
+        if !self.seen.values().any(is_lost) {
+            return Ok(());
+        }
+        let rows = store.workflows().await?;
+        let lost: Vec<String> =
+            self.seen.iter().filter(|(_, seen)| is_lost(seen)).map(|(file, _)| file.clone()).collect();
+        for file in lost {
+            let row = rows.iter().find(|row| row.file.as_ref() == Some(&file));
+            let known = match row.filter(|row| self.owner_before(&file, &row.name).is_none()) {
+                Some(row) => self.last_good(&file, row, store).await?,
+                None => None,
+            };
+            let Some(seen) = self.seen.get_mut(&file) else { continue };
+            seen.asked = true;
+            if let Some((known, bytes)) = known {
+                tracing::warn!(file, workflow = known.name, "its last good text stays in use");
+                seen.name = Some(known.name.clone());
+                seen.wants.clone_from(&seen.name);
+                catalog.put(known, bytes);
+            }
+        }
+        Ok(())
+    }
+
+    async fn last_good(
+        &self,
+        file: &str,
+        row: &WorkflowRow,
+        store: &dyn Store,
+    ) -> Result<Option<(Known, usize)>, StoreError> {
+        let Some(text) = store.revision(row.revision).await? else { return Ok(None) };
+        let parsed = staunch_flow::parse(text.as_bytes(), stem(file), &self.budgets);
+        // A text that an older version took and this one does not is none.
+        let Some(workflow) = parsed.workflow.filter(|workflow| workflow.name == row.name) else { return Ok(None) };
+        let known = Known {
+            name: row.name.clone(),
+            file: Some(file.to_owned()),
+            revision: row.revision,
+            workflow: Arc::new(workflow),
+            warnings: parsed.diagnostics,
+        };
+        Ok(Some((known, text.len())))
     }
 
     /// Follows the directory until the token ends.

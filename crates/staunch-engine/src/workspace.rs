@@ -248,11 +248,12 @@ impl Work {
             return false;
         }
         let holds = if self.workspace.is_none() { 2 } else { 1 };
-        is_old
-            || count(path) == Some(holds)
-                && count(&path.join("tmp")) == Some(1)
-                && is_empty(&path.join("tmp/0"))
-                && (self.workspace.is_some() || is_empty(&path.join("workspace")))
+        // The home itself has only its mtime to tell, and anybody can set that back.
+        count(path) == Some(holds)
+            && (is_old
+                || count(&path.join("tmp")) == Some(1)
+                    && is_empty(&path.join("tmp/0"))
+                    && (self.workspace.is_some() || is_empty(&path.join("workspace"))))
     }
 
     fn marks(&self, path: &Path) -> io::Result<Marks> {
@@ -428,7 +429,13 @@ mod tests {
     /// Whatever a step does to its places, no later run finds it.
     #[test]
     fn a_home_that_somebody_touched_is_never_used_again() {
-        let touches: [fn(&Places); 8] = [
+        let touches: [fn(&Places); 9] = [
+            |places| {
+                let home = places.workspace.parent().unwrap();
+                let before = fs::metadata(home).unwrap().modified().unwrap();
+                fs::write(home.join("beside"), "x").unwrap();
+                fs::File::open(home).unwrap().set_modified(before).unwrap();
+            },
             |places| fs::write(places.workspace.join("left"), "x").unwrap(),
             |places| fs::set_permissions(&places.workspace, fs::Permissions::from_mode(0o700)).unwrap(),
             |places| fs::set_permissions(&places.temporary, fs::Permissions::from_mode(0o1777)).unwrap(),

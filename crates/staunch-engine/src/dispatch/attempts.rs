@@ -1,4 +1,4 @@
-//! Attempts: started, or ended at once where there is a reason not to; taken back when their task is done.
+//! Attempts: started, or ended at once where there is a reason not to; taken back when they are over.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;

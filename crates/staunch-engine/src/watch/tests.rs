@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use staunch_flow::Budgets;
 use staunch_store::{Durability, Sqlite, Store};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -32,7 +31,7 @@ impl Bed {
         fs::create_dir(&path).unwrap();
         let store = Sqlite::open(&root.path().join("data"), Limits::default().store(), Durability::Off).unwrap();
         Self {
-            directory: Directory::new(path, 10, Budgets::default()),
+            directory: Directory::new(path, &Limits { workflows_max: 10, ..Limits::default() }),
             catalog: Arc::new(Catalog::new(1 << 20)),
             store: Arc::new(store),
             root,

@@ -64,6 +64,20 @@ pub(crate) async fn until(engine: &Engine, run: RunId, enough: impl Fn(&RunView)
     }
 }
 
+/// Waits until the loop has rested for a while, and then until it turns again.
+pub(crate) async fn turn_after_a_rest(engine: &Engine) {
+    let mut look = tokio::time::interval(Duration::from_millis(10));
+    let wait = async {
+        while engine.stats().dispatch_idle < Duration::from_millis(200) {
+            look.tick().await;
+        }
+        while engine.stats().dispatch_idle > Duration::from_millis(100) {
+            look.tick().await;
+        }
+    };
+    tokio::time::timeout(LONG, wait).await.expect("the loop turns");
+}
+
 /// Waits until the run is over.
 pub(crate) async fn ended(engine: &Engine, run: RunId) -> RunView {
     until(engine, run, |view| view.row.state == RunState::Ended).await

@@ -5,7 +5,7 @@ use staunch_engine::{CancelError, Limits, Rerun, Submission, SubmitError, Target
 use staunch_flow::{Outcome, RunOutcome, StepState, Why};
 use staunch_store::{Results, RunState};
 
-use crate::bed::{close, ended, engine, last, result, run, submit, submit_with, summary, until};
+use crate::bed::{close, ended, engine, last, result, run, submit, submit_with, summary, turn_after_a_rest, until};
 use crate::runner_kit::isolated;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -193,6 +193,8 @@ async fn a_run_in_the_queue_is_cancelled_though_no_slot_is_free() {
     let engine = engine(data.path(), Limits { steps_active_max: 1, ..Limits::default() }).await;
     let hog = submit(&engine, "steps:\n  - { id: hog, run: sleep 1000 }\n").await;
     until(&engine, hog, |view| view.row.state == RunState::Running).await;
+    // With nothing to claim and nothing to hear the loop turns all the same, or nobody could tell that it lives.
+    turn_after_a_rest(&engine).await;
     let queued = submit(&engine, "steps:\n  - { id: never, run: 'false' }\n").await;
     engine.cancel(queued, false).await.unwrap();
     assert_eq!(summary(&ended(&engine, queued).await), "cancelled: never cancelled 1");

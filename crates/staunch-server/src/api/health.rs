@@ -44,7 +44,11 @@ pub(super) async fn readyz(State(app): State<App>, Asked(asked): Asked<ReadyQuer
         health.checks = vec![
             check("engine", ready.is_ok(), ready.err().unwrap_or_else(|| "accepts and executes runs".to_owned())),
             check("stop", !stopping, if stopping { "stopping" } else { "not asked for" }.to_owned()),
-            check("dispatch", true, format!("last turned {} ms ago", stats.dispatch_idle.as_millis())),
+            check(
+                "dispatch",
+                app.engine.turns().is_ok(),
+                format!("last turned {} ms ago", stats.dispatch_idle.as_millis()),
+            ),
             check("steps", true, format!("{} of {} run", stats.steps_active, limits.steps_active_max)),
             check("streams", true, format!("{} of {} open", app.streams_open(), limits.streams_max)),
         ];

@@ -63,10 +63,6 @@ async fn summarize(run: &Followed, detail: &RunDetail, terminal: &mut Terminal) 
     }
     let failed: Vec<&Step> = detail.steps.iter().filter(|step| is_failed(step)).collect();
     for step in failed.iter().take(TAILS_MAX) {
-        let error = step.attempts.last().and_then(|attempt| attempt.result.as_ref()?.get("error")?.as_str());
-        if let Some(error) = error {
-            terminal.say(format_args!("\n{}: {error}", paint.ink(Ink::Bad, &step.id)));
-        }
         // What cannot be read is not worth a second failure: the run's own end is what counts.
         let said = run.tail(detail, step, TAIL_LINES).await.unwrap_or_default();
         let lines = last_lines(&said, TAIL_LINES as usize, paint);

@@ -36,7 +36,9 @@ pub(super) fn run(arguments: &Workflows, all: &AllFlags, terminal: &mut Terminal
     for broken in &list.broken {
         let first = broken.diagnostics.first();
         let why = first.map_or_else(String::new, |first| format!(" (line {}: {})", first.line, first.message));
-        let said = format!("{} has errors and is not updated{why}", broken.file);
+        let known = list.items.iter().any(|workflow| workflow.file.as_ref() == Some(&broken.file));
+        let so = if known { "; its last good text stays in use" } else { "" };
+        let said = format!("{} has errors{why}{so}", broken.file);
         terminal.say(terminal.talk_paint().ink(Ink::Warn, &said).to_string());
     }
     Ok(Exit::Ok)

@@ -51,11 +51,16 @@ fn step_row(step: &Step) -> Vec<(String, Option<Ink>)> {
 /// What else there is to say about a step.
 fn remark(step: &Step, result: Option<&Value>) -> String {
     let mut remarks: Vec<String> = step.why.clone().into_iter().collect();
-    let code = result.and_then(|result| result.get("exit_code")).and_then(Value::as_i64);
+    let field = |name: &str| result.and_then(|result| result.get(name));
+    let code = field("exit_code").and_then(Value::as_i64);
     remarks.extend(code.filter(|code| *code != 0).map(|code| format!("exit code {code}")));
+    // A step that was cancelled or ran out of time was killed by us: its outcome says so already.
+    let signal = field("signal").and_then(Value::as_str).filter(|_| step.outcome == Some(Outcome::Failed));
+    remarks.extend(signal.map(|signal| format!("killed by {signal}")));
+    let error = field("error").and_then(Value::as_str).and_then(|error| error.lines().next());
+    remarks.extend(error.map(str::to_owned));
     remarks.extend(step.forgiven.then(|| "does not count (continue-on-error)".to_owned()));
-    let left =
-        result.and_then(|result| result.get("left_behind")).and_then(Value::as_array).filter(|left| !left.is_empty());
+    let left = field("left_behind").and_then(Value::as_array).filter(|left| !left.is_empty());
     remarks.extend(left.map(|left| {
         let names: Vec<&str> = left.iter().filter_map(Value::as_str).take(3).collect();
         format!("left behind and killed: {}{}", names.join(", "), if left.len() > 3 { ", ..." } else { "" })
@@ -105,4 +110,30 @@ pub(crate) fn run_heading(detail: &RunDetail, paint: Paint) -> String {
     let word = ink.map_or_else(|| word.clone(), |ink| paint.ink(ink, &word).to_string());
     let took = run.duration_ms.map(|ms| format!(" in {}", duration(Duration::from_millis(ms)))).unwrap_or_default();
     format!("{} {}: {word}{took}", run.workflow, paint.ink(Ink::Faint, &run.id))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_remark_says_why_also_where_there_is_no_exit_code() {
+        let of = |outcome: &str, forgiven: bool, result: Value| {
+            let step = json!({
+                "id": "a", "name": null, "needs": [], "state": "ended", "outcome": outcome, "forgiven": forgiven, "why": null,
+                "attempts": [],
+            });
+            remark(&serde_json::from_value(step).expect("the wire's own shape"), Some(&result))
+        };
+        assert_eq!(of("succeeded", false, json!({ "exit_code": 0 })), "");
+        assert_eq!(of("failed", true, json!({ "exit_code": 3 })), "exit code 3; does not count (continue-on-error)");
+        assert_eq!(of("failed", false, json!({ "exit_code": null, "signal": "SIGSEGV" })), "killed by SIGSEGV");
+        assert_eq!(of("timed_out", false, json!({ "exit_code": null, "signal": "SIGTERM" })), "");
+        let missing = "`zsh`: there is no such program";
+        assert_eq!(of("failed", false, json!({ "exit_code": null, "error": missing })), missing);
+        let left = json!({ "exit_code": 0, "left_behind": ["a (1)", "b (2)", "c (3)", "d (4)"] });
+        assert_eq!(of("leaked", false, left), "left behind and killed: a (1), b (2), c (3), ...");
+    }
 }

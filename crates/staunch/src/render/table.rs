@@ -67,16 +67,21 @@ impl fmt::Display for Shown<'_> {
             if number > 0 {
                 writeln!(f)?;
             }
+            // Spaces wait for a text that needs them, so that no line ends in some.
+            let mut gap = 0;
             for (column, (text, ink)) in row.iter().enumerate() {
                 let pad = widths[column] - width(text);
-                let last = column + 1 == row.len();
-                let (left, right) = if self.table.right[column] { (pad, 0) } else { (0, if last { 0 } else { pad }) };
-                write!(f, "{:left$}", "")?;
-                match ink {
-                    Some(ink) if !text.is_empty() => write!(f, "{}", self.paint.ink(*ink, text))?,
-                    _ => f.write_str(text)?,
+                let (left, right) = if self.table.right[column] { (pad, 0) } else { (0, pad) };
+                gap += left;
+                if !text.is_empty() {
+                    write!(f, "{:gap$}", "")?;
+                    match ink {
+                        Some(ink) => write!(f, "{}", self.paint.ink(*ink, text))?,
+                        None => f.write_str(text)?,
+                    }
+                    gap = 0;
                 }
-                write!(f, "{:1$}", "", right + if last { 0 } else { 2 })?;
+                gap += right + 2;
             }
         }
         Ok(())
@@ -93,6 +98,6 @@ mod tests {
         table.row(vec![("build".into(), None), ("1.2 s".into(), None), (String::new(), None)]);
         table.row(vec![("é".into(), Some(Ink::Good)), ("350 ms".into(), None), ("no need".into(), None)]);
         let shown = table.show(Paint::default()).to_string();
-        assert_eq!(shown, "step     took  why\nbuild   1.2 s  \né      350 ms  no need");
+        assert_eq!(shown, "step     took  why\nbuild   1.2 s\né      350 ms  no need");
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::bed::Bed;
+use crate::bed::{Bed, until};
 use crate::cutter::Cutter;
 
 const JOB: &str = "\
@@ -194,11 +194,21 @@ fn workflows_and_files_that_are_broken() {
     let server = bed.serve(&[]);
     let done = server.run(&bed, &["workflows"]).exits(0);
     assert!(done.out.lines().any(|line| line.starts_with("job ") && line.ends_with("does it")), "{}", done.out);
-    assert!(done.err.contains("bad.yaml has errors"), "{}", done.err);
+    assert!(done.err.contains("bad.yaml has errors (line 1: ") && !done.err.contains("last good text"), "{}", done.err);
     let json = server.run(&bed, &["workflows", "--json"]).exits(0).json();
     assert_eq!(
         (json["items"][0]["name"].as_str(), json["broken"][0]["file"].as_str()),
         (Some("job"), Some("bad.yaml"))
     );
+    bed.workflow("job.yaml", "steps: 4\n");
+    until(|| server.run(&bed, &["workflows"]).err.contains("job.yaml has errors"));
+    let done = server.run(&bed, &["workflows"]).exits(0);
+    assert!(done.err.contains("; its last good text stays in use"), "{}", done.err);
+    assert!(done.out.lines().any(|line| line.starts_with("job ")), "{}", done.out);
+    server.stop();
+    let server = bed.serve(&[]);
+    let done = server.run(&bed, &["workflows"]).exits(0);
+    assert!(done.err.contains("; its last good text stays in use"), "in a later life too: {}", done.err);
+    server.run(&bed, &["run", "job", "-q"]).exits(1);
     server.stop();
 }
