@@ -132,9 +132,9 @@ struct Pressure {
 }
 
 impl Pressure {
-    fn new(timeout: Option<Duration>) -> Result<Self, Failure> {
+    fn new(timeout: Option<Duration>, signals: Interrupts) -> Self {
         let deadline = timeout.filter(|timeout| *timeout < TIMEOUT_MAX).map(|timeout| Instant::now() + timeout);
-        Ok(Self { interrupts: 0, timed_out: false, deadline, signals: Interrupts::new()? })
+        Self { interrupts: 0, timed_out: false, deadline, signals }
     }
 
     /// Waits for the next sign that the run shall stop, and says what to tell people and whether to force it.
@@ -175,8 +175,9 @@ pub(crate) async fn follow(
     mut live: Live,
     terminal: &mut Terminal,
     timeout: Option<Duration>,
+    signals: Interrupts,
 ) -> Result<Ending, Failure> {
-    let mut pressure = Pressure::new(timeout)?;
+    let mut pressure = Pressure::new(timeout, signals);
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut outcome = None;

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -33,6 +34,8 @@ const NETWORK: [(i64, &str); 8] = [
 #[derive(Debug)]
 pub(super) struct Directory {
     path: PathBuf,
+    /// Device and inode of the lock file.
+    place: (u64, u64),
     free_min: u64,
     /// When free space was last looked up, and whether it was enough. Held for a statvfs(2) at most.
     room: Mutex<Option<(Instant, Option<u64>)>>,
@@ -74,7 +77,8 @@ impl Directory {
             .and_then(|()| lock.rewind())
             .and_then(|()| writeln!(lock, "{}", std::process::id()))
             .map_err(|error| refused("written", &error))?;
-        Ok(Self { path: path.to_path_buf(), free_min, room: Mutex::new(None), lock: Mutex::new(Some(lock)) })
+        let place = lock.metadata().map(|about| (about.dev(), about.ino())).map_err(|error| refused("read", &error))?;
+        Ok(Self { path: path.to_path_buf(), place, free_min, room: Mutex::new(None), lock: Mutex::new(Some(lock)) })
     }
 
     /// Lets another process have it. Only when nothing here is used any more.
@@ -91,6 +95,22 @@ impl Directory {
     /// The write-ahead log's file.
     pub(super) fn wal(&self) -> PathBuf {
         self.path.join("staunch.db-wal")
+    }
+
+    /// Whether what is accepted now will be found again: SQLite goes on in a file that nobody can open any more after it was
+    /// removed or moved away, and says nothing. One stat(2).
+    ///
+    /// # Errors
+    /// The directory was removed, moved or replaced since it was locked.
+    pub(super) fn is_there(&self) -> Result<(), StoreError> {
+        let place = fs::metadata(self.path.join("lock")).map(|about| (about.dev(), about.ino()));
+        if place.is_ok_and(|place| place == self.place) {
+            return Ok(());
+        }
+        Err(StoreError::DataDirectory(format!(
+            "the data directory {} was removed, moved or replaced while the server runs: put it back, or stop the server",
+            self.path.display()
+        )))
     }
 
     /// Whether the disk is above its floor; the answer may be half a second old.
@@ -165,6 +185,24 @@ mod tests {
         assert!(refused.contains(&format!("in use by process {}", std::process::id())), "{refused}");
         drop(held);
         Directory::hold(place.path(), 0, false).unwrap();
+    }
+
+    #[test]
+    fn a_directory_that_is_removed_moved_or_replaced_is_told() {
+        let root = tempfile::tempdir().unwrap();
+        let (path, aside) = (root.path().join("data"), root.path().join("aside"));
+        let held = Directory::hold(&path, 0, false).unwrap();
+        held.is_there().unwrap();
+        std::fs::rename(&path, &aside).unwrap();
+        let refused = held.is_there().unwrap_err();
+        assert!(matches!(&refused, StoreError::DataDirectory(text) if text.contains("data was removed")), "{refused}");
+        let other = Directory::hold(&path, 0, false).unwrap();
+        other.is_there().unwrap();
+        held.is_there().unwrap_err();
+        std::fs::remove_dir_all(&path).unwrap();
+        other.is_there().unwrap_err();
+        std::fs::rename(&aside, &path).unwrap();
+        held.is_there().unwrap();
     }
 
     #[test]

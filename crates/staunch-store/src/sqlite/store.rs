@@ -109,6 +109,7 @@ impl Store for Sqlite {
         if writer_ended {
             return Err(StoreError::Closed);
         }
+        self.ground.directory.is_there()?;
         self.ground.directory.above_floor()
     }
 

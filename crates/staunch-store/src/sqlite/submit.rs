@@ -86,6 +86,7 @@ fn remember(turn: &mut Turn<'_>, key: &IdempotencyKey, run: RunId) -> Result<(),
 
 /// Whether there is room for one more, and sense in it.
 fn admit(turn: &Turn<'_>, run: &NewRun) -> Result<(), StoreError> {
+    turn.ground.directory.is_there()?;
     turn.ground.directory.above_floor()?;
     let limit = turn.ground.limits.runs_open_max;
     if run.outcome.is_none() && turn.tally.open() >= signed(limit) {

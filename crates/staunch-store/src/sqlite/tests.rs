@@ -106,6 +106,30 @@ fn the_file_is_set_up_as_designed() {
     }
 }
 
+/// What is accepted is on disk: not in a file that was removed under us.
+#[test]
+fn a_store_whose_directory_is_away_accepts_nothing_until_it_is_back() {
+    use crate::{Store, StoreError};
+    let root = tempfile::tempdir().unwrap();
+    let (place, aside) = (root.path().join("data"), root.path().join("aside"));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let store = Opening::new(&place, LIMITS, Durability::Full).open().unwrap();
+        let text = std::sync::Arc::from("text");
+        let revision = store.publish(crate::NewRevision { name: "w".to_owned(), text, file: None }).await.unwrap();
+        store.submit(new_run(revision), None).await.unwrap();
+        std::fs::rename(&place, &aside).unwrap();
+        let refused = store.submit(new_run(revision), None).await.unwrap_err();
+        assert!(matches!(&refused, StoreError::DataDirectory(text) if text.contains("put it back")), "{refused}");
+        assert!(matches!(store.writable().await, Err(StoreError::DataDirectory(_))));
+        std::fs::rename(&aside, &place).unwrap();
+        store.writable().await.unwrap();
+        store.submit(new_run(revision), None).await.unwrap();
+        assert_eq!(store.usage().await.unwrap().runs["queued"], 2);
+        store.close().await;
+    });
+}
+
 #[test]
 fn an_open_store_says_it_is_writable_and_a_closed_one_does_not() {
     use crate::Store;

@@ -9,6 +9,7 @@ use crate::cli::{AllFlags, Rerun};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::follow::Followed;
+use crate::interrupt::Interrupts;
 use crate::render::Terminal;
 
 /// Runs a run again, as a new run, and follows that.
@@ -25,5 +26,6 @@ pub(super) fn run(arguments: Rerun, all: &AllFlags, terminal: &mut Terminal) -> 
         return accepted(&new, arguments.json, terminal);
     }
     let watching = Watching { wait: arguments.wait, json: arguments.json };
-    runtime()?.block_on(watch(&Followed::Remote(client, new.id), watching, terminal))
+    let run = Followed::Remote(client, new.id);
+    runtime()?.block_on(async { watch(&run, watching, Interrupts::new()?, terminal).await })
 }

@@ -16,6 +16,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::follow::Followed;
 use crate::inputs;
+use crate::interrupt::Interrupts;
 use crate::local::{Room, absolute, refused};
 use crate::render::Terminal;
 
@@ -47,7 +48,8 @@ fn remote(arguments: &Run, all: &AllFlags, terminal: &mut Terminal) -> Result<Ex
         return accepted(&new, arguments.json, terminal);
     }
     let watching = Watching { wait: arguments.wait, json: arguments.json };
-    runtime()?.block_on(watch(&Followed::Remote(client, new.id), watching, terminal))
+    let run = Followed::Remote(client, new.id);
+    runtime()?.block_on(async { watch(&run, watching, Interrupts::new()?, terminal).await })
 }
 
 fn local(arguments: &Run, all: &AllFlags, terminal: &mut Terminal) -> Result<Exit, Failure> {
@@ -98,9 +100,11 @@ async fn in_room(
     watching: Watching,
     terminal: &mut Terminal,
 ) -> Result<Exit, Failure> {
+    // Heard from before there is anything to leave behind; what comes before the run does is kept for it.
+    let signals = Interrupts::new()?;
     let room = Room::open(limits, data).await?;
     let exit = match room.engine().submit(submission).await {
-        Ok(new) => watch(&Followed::Local(room.engine().clone(), new.run), watching, terminal).await,
+        Ok(new) => watch(&Followed::Local(room.engine().clone(), new.run), watching, signals, terminal).await,
         Err(error) => Err(not_accepted(error)),
     };
     let closed = room.close().await;

@@ -6,6 +6,7 @@ use crate::cli::{Json, Wait};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::follow::{Followed, follow, is_failed};
+use crate::interrupt::Interrupts;
 use crate::render::{Ink, Live, Show, Terminal, last_lines, run_heading, step_rows};
 use crate::report::Report;
 
@@ -35,14 +36,19 @@ pub(super) fn accepted(new: &Accepted, json: Json, terminal: &mut Terminal) -> R
     Ok(Exit::Ok)
 }
 
-/// Follows a run to its end and reports.
-pub(super) async fn watch(run: &Followed, watching: Watching, terminal: &mut Terminal) -> Result<Exit, Failure> {
+/// Follows a run to its end and reports. `signals` ask it to stop.
+pub(super) async fn watch(
+    run: &Followed,
+    watching: Watching,
+    signals: Interrupts,
+    terminal: &mut Terminal,
+) -> Result<Exit, Failure> {
     let Watching { wait, json } = watching;
     let silent = json.json || wait.quiet;
     let show = if silent { Show::Nothing } else { Show::All };
     let detail = run.detail().await?;
     let live = Live::new(&detail, show, terminal.is_watched() && !wait.quiet);
-    let ending = follow(run, run.news(&detail, !silent)?, live, terminal, wait.timeout).await?;
+    let ending = follow(run, run.news(&detail, !silent)?, live, terminal, wait.timeout, signals).await?;
     if json.json {
         terminal.json(&Report::from(&ending.detail))?;
     } else if !(wait.quiet && ending.exit == Exit::Ok) {

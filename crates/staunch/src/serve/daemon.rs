@@ -30,9 +30,11 @@ pub(crate) fn run(arguments: &Serve, all: &AllFlags, terminal: &mut Terminal) ->
     let granted = grant::grant(&config.memory_bytes, Path::new("/"));
     let sum = grant::check(&config.limits, granted.as_ref())?;
     terminal.line(format_args!("staunch {}: at most so much memory for\n{sum}", env!("CARGO_PKG_VERSION")));
-    let place = Place::of(&config, arguments.demo)?;
     let runtime = runtime()?;
-    let exit = runtime.block_on(serve(&config, &place, arguments.demo, terminal));
+    // Heard from the very beginning: a stop while the store opens must not kill half-way, nor leave a demo's directory.
+    let stop = runtime.block_on(async { Interrupts::new() })?;
+    let place = Place::of(&config, arguments.demo)?;
+    let exit = runtime.block_on(serve(&config, &place, arguments.demo, stop, terminal));
     // Everything of ours is closed by now; what a forced stop left must not hold the process.
     runtime.shutdown_timeout(RUNTIME_MAX);
     place.leave()?;
@@ -105,9 +107,13 @@ impl Place {
     }
 }
 
-async fn serve(config: &Config, place: &Place, demo: bool, terminal: &mut Terminal) -> Result<Exit, Failure> {
-    // Heard from the very beginning: a stop while the store opens must not kill half-way.
-    let mut stop = Interrupts::new()?;
+async fn serve(
+    config: &Config,
+    place: &Place,
+    demo: bool,
+    mut stop: Interrupts,
+    terminal: &mut Terminal,
+) -> Result<Exit, Failure> {
     let engine = open(config, place).await?;
     let listen = config.listen.value;
     let server = match bind(engine.clone(), listen).await {

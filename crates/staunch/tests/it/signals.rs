@@ -1,6 +1,7 @@
 //! Ctrl-C and SIGTERM while a run goes on.
 
 use std::os::unix::process::CommandExt;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Signal, kill_process_group};
 
@@ -35,6 +36,35 @@ fn the_first_interrupt_cancels_and_cleans_up() {
         assert!(!is_alive(shell.trim_start_matches("work | ")), "the step is gone");
         assert!(bed.temporary().is_empty(), "{:?}", bed.temporary());
     }
+}
+
+/// A signal may come at any time: as soon as there is something to leave behind, it is heard.
+#[test]
+fn a_stop_during_the_start_leaves_nothing() {
+    let told = ["run", "slow.yaml"];
+    let demo = ["serve", "--demo", "--listen", "127.0.0.1:0"];
+    for (arguments, code) in [(&told[..], 130), (&demo[..], 0)] {
+        let bed = Bed::new();
+        bed.file("slow.yaml", SLOW);
+        let run = bed.start(arguments);
+        let began = Instant::now();
+        while bed.temporary().is_empty() && began.elapsed() < Duration::from_secs(20) {
+            std::thread::yield_now();
+        }
+        assert!(!bed.temporary().is_empty(), "a directory was made");
+        run.signal(Signal::TERM);
+        run.end().exits(code);
+        assert!(bed.temporary().is_empty(), "{arguments:?}: {:?}", bed.temporary());
+    }
+}
+
+/// What goes wrong beside a run is told in plain text where nobody sees colors.
+#[test]
+fn a_warning_into_a_file_has_no_colors() {
+    let bed = Bed::new();
+    bed.file("left.yaml", "steps:\n  - id: a\n    run: exec 2>&-; kill -9 $PPID; sleep 60\n");
+    let done = bed.run(&["run", "left.yaml"]);
+    assert!(done.err.contains("failed") && !done.err.contains('\u{1b}'), "{}", done.err);
 }
 
 #[test]
