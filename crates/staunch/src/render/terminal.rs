@@ -78,7 +78,8 @@ impl Terminal {
     /// Says something about the work. Nobody can be told if standard error is gone, so that is no error.
     pub(crate) fn say(&mut self, text: impl Display) {
         self.flush();
-        writeln!(io::stderr(), "{text}").unwrap_or_default();
+        // In one piece: standard error is not buffered, and a table would be a write for each of its gaps.
+        io::stderr().write_all(format!("{text}\n").as_bytes()).unwrap_or_default();
     }
 
     /// Says why a command failed.
