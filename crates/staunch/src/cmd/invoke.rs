@@ -23,12 +23,21 @@ pub(crate) fn main() -> ExitCode {
         }
     };
     let mut terminal = Terminal::new(cli.all.color);
+    let serves = matches!(cli.command, Command::Serve(_));
     let exit = invoke(cli, &mut terminal).unwrap_or_else(|failure| {
         terminal.fail(&failure);
         failure.exit
     });
-    terminal.flush();
-    exit.into()
+    match terminal.finish() {
+        // What a server prints is no result.
+        Err(failure) if !serves => {
+            terminal.fail(&failure);
+            // How the work ended weighs more.
+            if exit == Exit::Ok { failure.exit } else { exit }
+        }
+        _ => exit,
+    }
+    .into()
 }
 
 fn invoke(cli: Cli, terminal: &mut Terminal) -> Result<Exit, Failure> {

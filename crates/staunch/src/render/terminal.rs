@@ -14,6 +14,8 @@ pub(crate) struct Terminal {
     talk_paint: Paint,
     talk_is_terminal: bool,
     gone: bool,
+    /// Why what was printed is lost, if it is not that the reader had enough.
+    lost: Option<io::Error>,
 }
 
 impl Terminal {
@@ -25,6 +27,7 @@ impl Terminal {
             talk_paint: Paint::of(color, &io::stderr()),
             talk_is_terminal: io::stderr().is_terminal(),
             gone: false,
+            lost: None,
         }
     }
 
@@ -46,6 +49,17 @@ impl Terminal {
     /// Whether nobody reads standard output any more.
     pub(crate) fn is_gone(&self) -> bool {
         self.gone
+    }
+
+    /// Hands on the rest.
+    ///
+    /// # Errors
+    /// Part of the result is lost: the disk behind standard output is full, say.
+    pub(crate) fn finish(&mut self) -> Result<(), Failure> {
+        self.flush();
+        let lost =
+            |error| Failure::broken(format!("the output is not whole: standard output cannot be written: {error}"));
+        self.lost.take().map_or(Ok(()), |error| Err(lost(error)))
     }
 
     /// Prints a line of the result.
@@ -96,9 +110,12 @@ impl Terminal {
 
     fn try_out(&mut self, write: impl FnOnce(&mut BufWriter<Stdout>) -> io::Result<()>) {
         // Any error means that what is printed reaches nobody: the reader left, or the disk behind a file is full. Work that
-        // was asked for still goes on, and its exit code tells how it ended.
-        if !self.gone && write(&mut self.out).is_err() {
+        // was asked for still goes on.
+        if !self.gone
+            && let Err(error) = write(&mut self.out)
+        {
             self.gone = true;
+            self.lost = Some(error).filter(|error| error.kind() != io::ErrorKind::BrokenPipe);
         }
     }
 }

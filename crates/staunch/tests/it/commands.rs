@@ -1,5 +1,7 @@
 //! The command line itself: help, usage errors, completions, exit codes that need no run.
 
+use std::fs::OpenOptions;
+
 use crate::bed::Bed;
 
 #[test]
@@ -14,6 +16,25 @@ fn help_and_version_are_results() {
     }
     assert_eq!(bed.run(&["version"]).exits(0).out, format!("staunch {}\n", env!("CARGO_PKG_VERSION")));
     assert_eq!(bed.run(&["version", "--json"]).exits(0).json()["version"], env!("CARGO_PKG_VERSION"));
+}
+
+/// Half a result must not look like a whole one; a reader that has enough is no failure.
+#[test]
+fn a_result_that_cannot_be_written_is_a_failure() {
+    let bed = Bed::new();
+    bed.file("ok.yaml", "steps: [{id: a, run: 'echo hi'}]");
+    bed.file("bad.yaml", "steps: [{id: a, run: 'exit 1'}]");
+    let failing = |told: &str, to: &str| {
+        let told: Vec<&str> = told.split(' ').collect();
+        let to = OpenOptions::new().write(true).open(to).unwrap();
+        let done = bed.command(&told).stdout(to).output().unwrap();
+        (done.status.code(), String::from_utf8_lossy(&done.stderr).contains("the output is not whole"))
+    };
+    for told in ["version --json", "run ok.yaml", "run ok.yaml --json", "config show"] {
+        assert_eq!(failing(told, "/dev/full"), (Some(1), true), "{told}");
+        assert_eq!(failing(told, "/dev/null"), (Some(0), false), "{told}");
+    }
+    assert_eq!(failing("run bad.yaml --json", "/dev/full"), (Some(1), true));
 }
 
 #[test]

@@ -95,7 +95,7 @@ struct Fault {
 fn readable<'b>(bytes: &'b [u8], budgets: &Budgets) -> (&'b str, Option<Fault>) {
     let fault = |code, message: String, help| Some(Fault { code, message, help });
     if bytes.len() > budgets.bytes_max {
-        let message = format!("the file has more than {} bytes", budgets.bytes_max);
+        let message = format!("the file has {} bytes, more than {}", bytes.len(), budgets.bytes_max);
         return ("", fault(code::TOO_BIG, message, "put long scripts into files of their own"));
     }
     if bytes.starts_with(&[0xFF, 0xFE]) || bytes.starts_with(&[0xFE, 0xFF]) {
