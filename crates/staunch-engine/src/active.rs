@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use staunch_bounded::Charge;
-use staunch_flow::{Effect, Ended, Event, Outcome, Plan, StepIndex};
+use staunch_flow::{Effect, Ended, Event, Outcome, Plan, RunOutcome, StepIndex};
 use staunch_store::{AttemptEnd, AttemptKey, Claimed, Commit, Incarnation, NewAttempt, NewEvent, RunHead};
 use tokio::sync::{oneshot, watch};
 
@@ -251,6 +251,15 @@ impl Active {
         self.waiting = changes;
         let lost = |place: &Place, _: &mut InHand| !ours.contains(place);
         self.attempts.extract_if(.., lost).map(|(_, hand)| hand).collect()
+    }
+
+    /// The run is over, and what was asked of it meanwhile came too late: whoever asked hears so.
+    pub(crate) fn refuse_rest(&mut self, outcome: RunOutcome) {
+        for change in self.committing.drain(..).chain(self.waiting.drain(..)) {
+            if let Change::Cancel { reply, .. } = change {
+                drop(reply.send(Err(CancelError::Over(outcome))));
+            }
+        }
     }
 
     /// The key of one of its attempts.

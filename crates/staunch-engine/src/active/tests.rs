@@ -117,6 +117,18 @@ fn a_cancel_is_told_once_and_every_asker_hears_that_it_is_recorded() {
 }
 
 #[test]
+fn a_cancel_that_comes_while_the_last_step_is_recorded_hears_that_the_run_is_over() {
+    let mut active = active("steps: [{ id: only, run: x }]");
+    active.push(ended(&active, 0, Outcome::Succeeded));
+    let commit = active.next_commit(Incarnation::generate(), &mut 0).unwrap();
+    let (reply, mut heard) = oneshot::channel();
+    active.push(Change::Cancel { force: false, reply });
+    active.recorded(8);
+    active.refuse_rest(commit.outcome.unwrap());
+    assert!(matches!(heard.try_recv(), Ok(Err(CancelError::Over(RunOutcome::Succeeded)))));
+}
+
+#[test]
 fn after_a_conflict_what_is_still_ours_happens_to_the_stores_plan() {
     let mut active = active(WIDE);
     let worker = Incarnation::generate();

@@ -132,6 +132,9 @@ impl Dispatch {
             self.start(claimed);
         }
         if let Some(outcome) = commit.outcome {
+            if let Some(Held::Active(active)) = self.runs.get_mut(&run) {
+                active.refuse_rest(outcome);
+            }
             self.inner.run_ended(run, outcome);
             self.deadlines.remove(run);
             self.let_go(run);

@@ -117,11 +117,12 @@ impl Dispatch {
     /// The store's view of a run differs from ours: its view holds.
     pub(super) fn rebase(&mut self, run: RunId, loaded: Loaded) {
         let Some(Held::Active(active)) = self.runs.get_mut(&run) else { return };
-        let over = loaded.outcome.is_some();
+        let over = loaded.outcome;
         for lost in active.rebase(loaded) {
             lost.stop.send_replace(Some((Outcome::Interrupted, true)));
         }
-        if over {
+        if let Some(outcome) = over {
+            active.refuse_rest(outcome);
             return self.let_go(run);
         }
         let startable = |claimed: &Claimed, plan: &Plan| {
