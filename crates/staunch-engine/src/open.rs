@@ -59,6 +59,7 @@ pub(crate) async fn open(
     if let Some(path) = workflows_directory {
         let mut directory = Directory::new(path, &limits);
         directory.scan(&inner.catalog, &*inner.store).await?;
+        directory.retire_unseen(&inner.catalog, &*inner.store).await?;
         let (catalog, store) = (Arc::clone(&inner.catalog), Arc::clone(&inner.store));
         drop(inner.tasks.spawn(Kind::Watch, directory.follow(catalog, store, token.clone())));
     }

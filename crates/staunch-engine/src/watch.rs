@@ -257,6 +257,23 @@ impl Directory {
         Ok(())
     }
 
+    /// Retires workflows whose files went while nobody looked. To be called once, after the first scan.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn retire_unseen(&self, catalog: &Catalog, store: &dyn Store) -> Result<(), StoreError> {
+        if !self.path.is_dir() {
+            // It may come back, with all its files.
+            return Ok(());
+        }
+        for row in store.workflows().await? {
+            if row.file.is_some() && catalog.get(&row.name).is_none() {
+                store.retire(&row.name).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// Files that were broken already when this life began go on with their last good text, which the store has.
     async fn bring_back(&mut self, catalog: &Catalog, store: &dyn Store) -> Result<(), StoreError> {
         let is_lost = |seen: &Seen| seen.name.is_none() && seen.wants.is_none() && !seen.asked;

@@ -65,6 +65,27 @@ fn known(catalog: &Catalog) -> Vec<String> {
     good.chain(bad).collect()
 }
 
+/// A later life: a broken file goes on with its last good text, a file that went while nobody looked does not.
+#[tokio::test]
+async fn a_later_life_takes_over_what_is_still_there() {
+    let mut bed = Bed::new();
+    bed.write("broken.yaml", "kept");
+    bed.write("gone.yaml", "gone");
+    bed.scan().await;
+    fs::write(bed.path().join("broken.yaml"), "steps: 3").unwrap();
+    fs::remove_file(bed.path().join("gone.yaml")).unwrap();
+    bed.directory = Directory::new(bed.path(), &Limits::default());
+    bed.catalog = Arc::new(Catalog::new(1 << 20));
+    bed.directory.scan(&bed.catalog, &*bed.store).await.unwrap();
+    bed.directory.retire_unseen(&bed.catalog, &*bed.store).await.unwrap();
+    let found = bed.scan().await;
+    assert_eq!(found[0], "kept=broken.yaml", "{found:#?}");
+    assert!(found.len() == 2 && found[1].starts_with("!broken.yaml: "), "{found:#?}");
+    // Once it is good again, the new text counts.
+    bed.write("broken.yaml", "new");
+    assert_eq!(bed.scan().await, ["new=broken.yaml"]);
+}
+
 #[tokio::test]
 async fn a_name_that_becomes_free_goes_to_the_file_that_waits_for_it() {
     let mut bed = Bed::new();
