@@ -9,7 +9,7 @@
 //! |---|---|
 //! | the step's first process | its keeper: settle, then kill what is left |
 //! | the server | each keeper, at the end of its socket: kills its step, exits |
-//! | a keeper | the server: it is a subreaper too, so the step's processes become its own children ([`orphans`]) |
+//! | a keeper | the server: it is a subreaper too, so the step's processes become its own children (`orphans.rs`) |
 //! | both at once | the next server: [`sweep_strays`] finds them by the environment they inherited |
 
 mod capture;
