@@ -23,6 +23,9 @@ pub(crate) const TEST_TOOLS: &[Tool] = &[
     Tool { program: "sqlite3", package: "sqlite3", needed_by: "examples/sqlite-backup.yaml" },
     Tool { program: "python3", package: "python3", needed_by: "tests of `shell: python3`" },
     Tool { program: "bash", package: "bash", needed_by: "tests of `shell: bash`" },
+    Tool { program: "awk", package: "mawk", needed_by: "examples/log-analysis.yaml" },
+    Tool { program: "pgrep", package: "procps", needed_by: "tests of what a step leaves behind" },
+    Tool { program: "setpriv", package: "util-linux", needed_by: "tests of limits that root does not have" },
 ];
 
 /// What `bench dag` compares with.
