@@ -56,8 +56,8 @@ pub(crate) struct Counters {
     pub(crate) attempts_started: AtomicU64,
     pub(crate) stale: AtomicU64,
     pub(crate) left_behind: AtomicU64,
-    attempts_ended: [AtomicU64; OUTCOMES.len()],
-    runs_ended: [AtomicU64; RUN_OUTCOMES.len()],
+    attempts_ended: [AtomicU64; Outcome::ALL.len()],
+    runs_ended: [AtomicU64; RunOutcome::ALL.len()],
     steps_active: AtomicU64,
     runs_in_hand: AtomicU64,
     /// Milliseconds from the start to the loop's last turn.
@@ -67,19 +67,6 @@ pub(crate) struct Counters {
 
 /// After the grace of what a close still finds running.
 const KILL_EXTRA: Duration = Duration::from_secs(2);
-
-const OUTCOMES: [Outcome; 7] = [
-    Outcome::Succeeded,
-    Outcome::Failed,
-    Outcome::TimedOut,
-    Outcome::Cancelled,
-    Outcome::Skipped,
-    Outcome::Leaked,
-    Outcome::Interrupted,
-];
-
-const RUN_OUTCOMES: [RunOutcome; 4] =
-    [RunOutcome::Succeeded, RunOutcome::Failed, RunOutcome::TimedOut, RunOutcome::Cancelled];
 
 /// The parts that [`Inner::new`] puts together.
 pub(crate) struct Parts {
@@ -178,11 +165,11 @@ impl Inner {
             keepers: self.runner.stats().keepers,
             tasks: self.tasks.alive() as u64,
             attempts_started_total: read(attempts_started),
-            attempts_ended_total: OUTCOMES
+            attempts_ended_total: Outcome::ALL
                 .iter()
                 .map(|outcome| (outcome.word(), read(&self.counters.attempts_ended[*outcome as usize])))
                 .collect(),
-            runs_ended_total: RUN_OUTCOMES
+            runs_ended_total: RunOutcome::ALL
                 .iter()
                 .map(|outcome| (outcome.word(), read(&self.counters.runs_ended[*outcome as usize])))
                 .collect(),

@@ -37,6 +37,17 @@ pub enum RunOutcome {
 }
 
 impl Outcome {
+    /// All of them, each at the place of its discriminant.
+    pub const ALL: [Self; 7] = [
+        Self::Succeeded,
+        Self::Failed,
+        Self::TimedOut,
+        Self::Cancelled,
+        Self::Skipped,
+        Self::Leaked,
+        Self::Interrupted,
+    ];
+
     /// The word for it, as written in JSON and in the store.
     pub const fn word(self) -> &'static str {
         match self {
@@ -52,6 +63,9 @@ impl Outcome {
 }
 
 impl RunOutcome {
+    /// All of them, each at the place of its discriminant.
+    pub const ALL: [Self; 4] = [Self::Succeeded, Self::Failed, Self::TimedOut, Self::Cancelled];
+
     /// The word for it, as written in JSON and in the store.
     pub const fn word(self) -> &'static str {
         match self {
@@ -68,6 +82,12 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
 
     use super::*;
+
+    #[test]
+    fn all_stand_at_the_place_of_their_discriminant() {
+        assert!(Outcome::ALL.iter().enumerate().all(|(at, outcome)| *outcome as usize == at));
+        assert!(RunOutcome::ALL.iter().enumerate().all(|(at, outcome)| *outcome as usize == at));
+    }
 
     #[test]
     fn the_words_are_those_of_the_serialized_form() {

@@ -14,6 +14,7 @@ pub(super) const RUNNING: i64 = 1;
 /// `run.state` of one that is over.
 pub(super) const ENDED: i64 = 2;
 
+// Lists of its own, in an order that never changes: the places in them are the numbers on disk.
 const OUTCOMES: [Outcome; 7] = [
     Outcome::Succeeded,
     Outcome::Failed,
