@@ -12,7 +12,7 @@ use std::{io, thread};
 
 use rustix::process::{Pid, WaitOptions};
 
-use super::processes;
+use super::processes::{self, Process};
 
 /// The pids of all keepers of this process. The lock is held while one is spawned and while orphans are told from
 /// keepers, so that a keeper is never taken for an orphan.
@@ -48,8 +48,10 @@ pub(super) fn dismiss(mut child: Child) {
 /// `/proc` cannot be read.
 pub(super) fn sweep() -> io::Result<usize> {
     let keepers = keepers();
-    let own = rustix::process::getpid().as_raw_nonzero().get();
-    let own_session = rustix::process::getsid(None)?.as_raw_nonzero().get();
+    let me = rustix::process::getpid();
+    let own = me.as_raw_nonzero().get();
+    // From `/proc`, like everybody's: in a pid namespace whose session began outside of it, getsid(2) answers 0, no pid.
+    let own_session = Process::look(me).ok_or(io::ErrorKind::NotFound)?.session;
     let is_keeper = |pid: Pid| keepers.iter().any(|keeper| i32::try_from(*keeper) == Ok(pid.as_raw_nonzero().get()));
     let find = || {
         let all = processes::all()?;
