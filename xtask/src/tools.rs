@@ -26,6 +26,7 @@ pub(crate) const TEST_TOOLS: &[Tool] = &[
     Tool { program: "awk", package: "mawk", needed_by: "examples/log-analysis.yaml" },
     Tool { program: "pgrep", package: "procps", needed_by: "tests of what a step leaves behind" },
     Tool { program: "setpriv", package: "util-linux", needed_by: "tests of limits that root does not have" },
+    Tool { program: "unshare", package: "util-linux", needed_by: "tests of a server in a container" },
 ];
 
 /// What `bench dag` compares with.

@@ -10,7 +10,7 @@ use staunch_engine::runner::{How, sweep_strays};
 use staunch_flow::Outcome;
 use staunch_store::RunId;
 
-use crate::runner_kit::{BOUND, Bench, isolated, look, marked, wait, wait_for};
+use crate::runner_kit::{BOUND, Bench, alone_under, isolated, look, marked, wait, wait_for};
 
 /// What the steps in here do: a child in their session, a daemon in another, one that cleared its environment; all ignore TERM.
 const NASTY: &str = "trap '' TERM HUP; sleep 1000 & setsid sleep 1000 & env -i setsid sh -c \": $STAUNCH_INSTANCE; sleep 1000; :\" & \
@@ -59,6 +59,45 @@ fn steps(mark: &str) -> Vec<String> {
     marked(&format!("STAUNCH_INSTANCE={mark}")).into_iter().chain(marked(&format!(": {mark};"))).collect()
 }
 
+/// The first process of a pid namespace, as in a container that gives it no session: whose session began outside has none here.
+const CONTAINER: &[&str] = &["unshare", "--user", "--map-root-user", "--pid", "--fork", "--mount-proc"];
+
+/// In a container the server's session may have no number: its keepers and their orphans are told apart all the same.
+#[test]
+fn ground_g5_a_keeper_is_killed_in_a_container() {
+    let allowed = Command::new(CONTAINER[0]).args(&CONTAINER[1..]).arg("true").output().unwrap();
+    if !allowed.status.success() {
+        eprintln!("not run: this machine lets nobody make namespaces: {}", String::from_utf8_lossy(&allowed.stderr));
+        return;
+    }
+    alone_under(concat!(module_path!(), "::ground_g5_a_keeper_is_killed_in_a_container"), CONTAINER, || {
+        let session = std::fs::read_to_string("/proc/self/stat").unwrap();
+        let after_the_name: Vec<&str> = session.rsplit_once(") ").unwrap().1.split(' ').collect();
+        assert_eq!(after_the_name[3], "0", "a session from outside");
+        a_keeper_is_killed();
+    });
+}
+
+fn a_keeper_is_killed() {
+    let bench = Bench::new();
+    for round in 0..5 {
+        let running = bench.runner.run(bench.shell(NASTY));
+        let other = bench.runner.run(bench.shell("while [ ! -e go ]; do sleep 0.01; done; exit 3"));
+        let pid = bench.await_file("started");
+        kill(parent(&pid));
+        let exit = wait(running);
+        assert_eq!((exit.how, exit.killed), (How::KeeperLost, None));
+        assert_eq!(marked(&format!(": {};", bench.mark)), [""; 0], "the daemon without environment");
+        std::fs::write(bench.path("go"), "").unwrap();
+        assert_eq!(wait(other).how, How::Code(3), "the other step and its keeper are not touched");
+        assert_eq!(marked(&bench.mark), [""; 0]);
+        std::fs::remove_file(bench.path("started")).unwrap();
+        std::fs::remove_file(bench.path("go")).unwrap();
+        assert_eq!(bench.runner.stats().keepers_lost_total, round + 1);
+    }
+    bench.close();
+}
+
 isolated! {
     fn ground_g5_the_server_is_killed() {
         let directory = tempfile::tempdir().unwrap();
@@ -72,23 +111,7 @@ isolated! {
     }
 
     fn ground_g5_a_keeper_is_killed() {
-        let bench = Bench::new();
-        for round in 0..5 {
-            let running = bench.runner.run(bench.shell(NASTY));
-            let other = bench.runner.run(bench.shell("while [ ! -e go ]; do sleep 0.01; done; exit 3"));
-            let pid = bench.await_file("started");
-            kill(parent(&pid));
-            let exit = wait(running);
-            assert_eq!((exit.how, exit.killed), (How::KeeperLost, None));
-            assert_eq!(marked(&format!(": {};", bench.mark)), [""; 0], "the daemon without environment");
-            std::fs::write(bench.path("go"), "").unwrap();
-            assert_eq!(wait(other).how, How::Code(3), "the other step and its keeper are not touched");
-            assert_eq!(marked(&bench.mark), [""; 0]);
-            std::fs::remove_file(bench.path("started")).unwrap();
-            std::fs::remove_file(bench.path("go")).unwrap();
-            assert_eq!(bench.runner.stats().keepers_lost_total, round + 1);
-        }
-        bench.close();
+        a_keeper_is_killed();
     }
 
     fn ground_g5_a_keeper_is_killed_while_idle_or_stopped() {

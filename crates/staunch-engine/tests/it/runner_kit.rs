@@ -35,6 +35,11 @@ macro_rules! isolated {
 pub(crate) use isolated;
 
 pub(crate) fn alone(path: &str, body: impl FnOnce()) {
+    alone_under(path, &[], body);
+}
+
+/// A test in a process of its own that `wrapper` starts: a program and its arguments, or nothing.
+pub(crate) fn alone_under(path: &str, wrapper: &[&str], body: impl FnOnce()) {
     if env::var_os(INNER).is_some() {
         let before = Census::take();
         body();
@@ -43,7 +48,10 @@ pub(crate) fn alone(path: &str, body: impl FnOnce()) {
         return;
     }
     let name = path.split_once("::").unwrap().1;
-    let output = Command::new(env::current_exe().unwrap())
+    let program = env::current_exe().unwrap();
+    let mut argv = wrapper.iter().map(OsString::from).chain([program.into()]);
+    let output = Command::new(argv.next().unwrap())
+        .args(argv)
         .args(["--exact", name, "--nocapture", "--test-threads=1"])
         .env(INNER, "1")
         .stdin(Stdio::null())
