@@ -173,7 +173,10 @@ impl Active {
                     end.result.get("exit_code").and_then(Value::as_i64).and_then(|code| i32::try_from(code).ok());
                 let ended = Ended { outcome: end.outcome, exit_code, outputs: outputs.clone() };
                 let event = Event::Ended { step, attempt, ended };
-                let body = json!({ "step": self.id(step), "attempt": attempt, "outcome": end.outcome, "exit_code": exit_code });
+                let body = json!({
+                    "step": self.id(step), "attempt": attempt, "outcome": end.outcome, "exit_code": exit_code,
+                    "log_bytes": end.log.bytes(),
+                });
                 self.advance(event, "step.ended", body, draft)?;
                 self.doomed.remove(&(step, attempt));
                 draft.commit.ended.push(end.clone());

@@ -120,7 +120,7 @@ pub struct ClaimRequest {
 /// What a claim brought.
 #[derive(Clone, Debug, Default)]
 pub struct Claims {
-    /// The claimed attempts: to be killed first, then in the order (due, accepted).
+    /// The claimed attempts: to be killed first, then in the order (due, run accepted, step).
     pub claimed: Vec<Claimed>,
     /// How long until the next unclaimed attempt is due; `None` if nothing is waiting for time to pass.
     pub next_due: Option<Duration>,
@@ -215,6 +215,17 @@ pub enum LogPlace {
         /// Bytes on disk.
         bytes: u64,
     },
+}
+
+impl LogPlace {
+    /// Bytes it takes; 0 if there is no log.
+    pub fn bytes(&self) -> u64 {
+        match self {
+            Self::Nowhere => 0,
+            Self::Inline(bytes) => bytes.len() as u64,
+            Self::File { bytes } => *bytes,
+        }
+    }
 }
 
 /// Something to tell the run's subscribers; numbered by the store.

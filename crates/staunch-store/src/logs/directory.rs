@@ -111,6 +111,12 @@ impl Logs {
         self.lives().contains_key(&name)
     }
 
+    /// Whether a writer of this process has made something readable behind `cursor`. A look at memory, so that who follows a
+    /// silent attempt pays for no thread and no disk. No for an attempt that is over: its log is read when its end is told.
+    pub fn is_ahead(&self, attempt: AttemptKey, epoch: u32, cursor: u64) -> bool {
+        self.lives().get(&LogName { attempt, epoch }).is_some_and(|live| live.end() > cursor)
+    }
+
     /// A writer is gone. A newer one of the same name stays.
     pub(super) fn forget(&self, name: LogName, live: &Arc<Live>) {
         let mut lives = self.lives();

@@ -22,6 +22,11 @@ impl Live {
         self.end.store(end, Ordering::Release);
     }
 
+    /// The end of what is published. Relaxed: whoever goes on to read looks again there.
+    pub(super) fn end(&self) -> u64 {
+        self.end.load(Ordering::Relaxed)
+    }
+
     /// Blocks of the tail before `floor` are about to be overwritten. SeqCst, and a system call follows before the file
     /// changes: whoever reads changed bytes and then asks for the floor gets this one.
     pub(super) fn give_up_before(&self, floor: u64) {

@@ -17,6 +17,9 @@ statements! {
 
 /// Pages in the log that are worth a checkpoint.
 const PAGES: i64 = 1_000;
+/// Rows that are written before the log is looked at again: a look costs as much as several small statements. A row takes a page
+/// or two, and some thirty at most (the longest result and its log), so that the log is over its bound by 8 MiB at worst.
+const ROWS: u64 = 64;
 /// A log file longer than this is cut. In steady state it is kept and overwritten in place, which syncs about twice as fast.
 const WAL_BYTES_MAX: u64 = 64 << 20;
 
@@ -27,6 +30,8 @@ pub(super) struct Checkpointer {
     rest: i64,
     /// Pages at which to try next: a checkpoint that a reader held back is not tried again at each commit.
     next: i64,
+    /// Rows written since the last look.
+    unseen: u64,
     /// Whether the last one failed, so that a full disk is logged once.
     failing: bool,
 }
@@ -37,8 +42,16 @@ impl Checkpointer {
         self.rest > 0
     }
 
-    /// After each group.
-    pub(super) fn after_commit(&mut self, connection: &Connection, wal: &Path) {
+    /// After each group, which wrote so many rows.
+    pub(super) fn after_commit(&mut self, connection: &Connection, wal: &Path, rows: u64) {
+        self.unseen += rows;
+        if rows > 0 {
+            self.rest = self.rest.max(1);
+        }
+        if self.unseen < ROWS {
+            return;
+        }
+        self.unseen = 0;
         let Some((pages, done)) = self.run(connection, LOOK) else { return };
         self.rest = pages - done;
         if pages < self.next.max(PAGES) || self.rest == 0 {
@@ -103,7 +116,7 @@ mod tests {
     use rusqlite::Connection;
 
     use super::super::{Durability, connection, tests::LIMITS};
-    use super::{Checkpointer, LOOK, PAGES, WAL_BYTES_MAX};
+    use super::{Checkpointer, LOOK, PAGES, ROWS, WAL_BYTES_MAX};
 
     /// A writer with one table, nothing of it in the database file yet.
     fn writer(place: &Path) -> Connection {
@@ -134,17 +147,32 @@ mod tests {
         let writer = writer(place.path());
         let mut checkpointer = Checkpointer::default();
         write(&writer, PAGES - 200);
-        checkpointer.after_commit(&writer, &wal);
+        checkpointer.after_commit(&writer, &wal, ROWS);
         assert!(checkpointer.has_rest(), "below");
         write(&writer, 300);
-        checkpointer.after_commit(&writer, &wal);
+        checkpointer.after_commit(&writer, &wal, ROWS);
         assert!(!checkpointer.has_rest(), "over");
         for _ in 0..20 {
             write(&writer, 200);
-            checkpointer.after_commit(&writer, &wal);
+            checkpointer.after_commit(&writer, &wal, ROWS);
         }
         let bytes = std::fs::metadata(&wal).unwrap().len();
         assert!(bytes < 1_500 * 4_096, "four thousand more pages did not make it longer: {bytes}");
+    }
+
+    #[test]
+    fn few_rows_are_not_worth_a_look_but_an_idle_writer_comes_back_to_them() {
+        let place = tempfile::tempdir().unwrap();
+        let wal = place.path().join("staunch.db-wal");
+        let writer = writer(place.path());
+        let mut checkpointer = Checkpointer::default();
+        write(&writer, PAGES + 200);
+        checkpointer.after_commit(&writer, &wal, 0);
+        assert!(!checkpointer.has_rest(), "a group that only read");
+        checkpointer.after_commit(&writer, &wal, ROWS - 1);
+        assert!(checkpointer.has_rest(), "below");
+        checkpointer.after_commit(&writer, &wal, 1);
+        assert!(!checkpointer.has_rest(), "at");
     }
 
     #[test]
@@ -154,7 +182,7 @@ mod tests {
         let writer = writer(place.path());
         let mut checkpointer = Checkpointer::default();
         write(&writer, 3);
-        checkpointer.after_commit(&writer, &wal);
+        checkpointer.after_commit(&writer, &wal, ROWS);
         assert!(checkpointer.has_rest());
         checkpointer.when_idle(&writer);
         assert!(!checkpointer.has_rest());
@@ -172,14 +200,14 @@ mod tests {
         reader.execute_batch("BEGIN; SELECT count(*) FROM t").unwrap();
         while std::fs::metadata(&wal).unwrap().len() <= WAL_BYTES_MAX {
             write(&writer, 2_000);
-            checkpointer.after_commit(&writer, &wal);
+            checkpointer.after_commit(&writer, &wal, ROWS);
         }
         let start = std::time::Instant::now();
         checkpointer.when_idle(&writer);
         assert!(start.elapsed() < connection::BUSY, "nobody waited for the reader");
         reader.execute_batch("COMMIT").unwrap();
         write(&writer, 2_000);
-        checkpointer.after_commit(&writer, &wal);
+        checkpointer.after_commit(&writer, &wal, ROWS);
         assert_eq!(std::fs::metadata(&wal).unwrap().len(), 0);
     }
 }

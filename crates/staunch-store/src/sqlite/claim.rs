@@ -16,12 +16,12 @@ use crate::id::AttemptKey;
 use crate::record::{ClaimRequest, Claimed, Claims, NewAttempt};
 
 statements! {
-    TO_KILL = "SELECT n, run, step, attempt, epoch, losses, kill FROM ready INDEXED BY ready_kill
-        WHERE worker IS NULL AND kill IS NOT NULL ORDER BY due_at, n LIMIT ?1";
-    DUE = "SELECT n, run, step, attempt, epoch, losses, kill FROM ready INDEXED BY ready_due
-        WHERE worker IS NULL AND kill IS NULL AND due_at <= ?2 ORDER BY due_at, n LIMIT ?1";
+    TO_KILL = "SELECT run, step, attempt, epoch, losses, kill FROM ready INDEXED BY ready_kill
+        WHERE worker IS NULL AND kill IS NOT NULL ORDER BY due_at, run, step, attempt LIMIT ?1";
+    DUE = "SELECT run, step, attempt, epoch, losses, kill FROM ready INDEXED BY ready_due
+        WHERE worker IS NULL AND kill IS NULL AND due_at <= ?2 ORDER BY due_at, run, step, attempt LIMIT ?1";
     NEXT_DUE = "SELECT min(due_at) FROM ready INDEXED BY ready_due WHERE worker IS NULL AND kill IS NULL AND due_at > ?1";
-    TAKE = "UPDATE ready SET worker = ?2, claimed_at = ?3, epoch = ?4 WHERE n = ?1";
+    TAKE = "UPDATE ready SET worker = ?4, claimed_at = ?5, epoch = ?6 WHERE run = ?1 AND step = ?2 AND attempt = ?3";
     OVER = "SELECT 1 FROM attempt WHERE run = ?1 AND step = ?2 AND attempt = ?3";
     MAKE_READY = "INSERT INTO ready (run, step, attempt, due_at, worker, claimed_at, epoch, losses)
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0)";
@@ -32,7 +32,6 @@ const CLAIM_MAX: u32 = 4_096;
 
 /// An unclaimed attempt.
 struct Waiting {
-    n: i64,
     run: i64,
     step: u32,
     attempt: u32,
@@ -62,7 +61,7 @@ pub(super) fn claim(turn: &mut Turn<'_>, request: ClaimRequest) -> Result<Claims
             std::collections::btree_map::Entry::Occupied(known) => known.into_mut(),
             std::collections::btree_map::Entry::Vacant(place) => place.insert(OpenRun::by_number(turn, attempt.run)?),
         };
-        turn.execute(TAKE, params![attempt.n, worker, turn.now.0, attempt.epoch + 1])?;
+        turn.execute(TAKE, params![attempt.run, attempt.step, attempt.attempt, worker, turn.now.0, attempt.epoch + 1])?;
         claimed.push(hand_out(turn, run, &attempt)?);
     }
     for run in runs.values() {
@@ -95,7 +94,7 @@ pub(super) fn make_ready(
 /// What the worker hears of an attempt that [`make_ready`] claimed for it.
 pub(super) fn claimed_at_once(turn: &Turn<'_>, run: &mut OpenRun, new: &NewAttempt) -> Result<Claimed, StoreError> {
     let (step, attempt) = (new.step.0, new.attempt);
-    hand_out(turn, run, &Waiting { n: 0, run: run.n, step, attempt, epoch: 0, losses: 0, kill: None })
+    hand_out(turn, run, &Waiting { run: run.n, step, attempt, epoch: 0, losses: 0, kill: None })
 }
 
 /// Tells of a claim and says what the worker must know.
@@ -122,13 +121,12 @@ fn select(turn: &Turn<'_>, text: &'static str, values: impl rusqlite::Params) ->
     let mut statement = turn.sql(text)?;
     let rows = statement.query_map(values, |row| {
         Ok(Waiting {
-            n: row.get(0)?,
-            run: row.get(1)?,
-            step: row.get(2)?,
-            attempt: row.get(3)?,
-            epoch: row.get(4)?,
-            losses: row.get(5)?,
-            kill: row.outcome(6)?,
+            run: row.get(0)?,
+            step: row.get(1)?,
+            attempt: row.get(2)?,
+            epoch: row.get(3)?,
+            losses: row.get(4)?,
+            kill: row.outcome(5)?,
         })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)

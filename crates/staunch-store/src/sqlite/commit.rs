@@ -14,9 +14,9 @@ use crate::error::StoreError;
 use crate::record::{AttemptEnd, Commit, Committed, LogPlace, NewAttempt};
 
 statements! {
-    HELD = "SELECT r.n, r.losses, r.claimed_at FROM ready r JOIN worker w ON w.n = r.worker
+    HELD = "SELECT r.losses, r.claimed_at FROM ready r JOIN worker w ON w.n = r.worker
         WHERE r.run = ?1 AND r.step = ?2 AND r.attempt = ?3 AND r.epoch = ?4 AND w.id = ?5 AND w.lease_until > ?6";
-    TAKE_OUT = "DELETE FROM ready WHERE n = ?1";
+    TAKE_OUT = "DELETE FROM ready WHERE run = ?1 AND step = ?2 AND attempt = ?3";
     RECORD = "INSERT INTO attempt (run, step, attempt, epoch, losses, outcome, started_at, ended_at, duration_us, log_kind,
         log_bytes, result, log) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
     KILL = "UPDATE ready SET kill = ?4, due_at = CASE WHEN worker IS NULL THEN ?5 ELSE due_at END
@@ -28,7 +28,6 @@ const ATTEMPT_BYTES: usize = 64;
 
 /// A row in flight that is about to end.
 struct Held {
-    n: i64,
     losses: u32,
     claimed_at: Option<i64>,
 }
@@ -83,9 +82,7 @@ pub(super) fn commit(turn: &mut Turn<'_>, commit: &Commit) -> Result<Committed, 
 
 fn holds(turn: &Turn<'_>, run: i64, end: &AttemptEnd) -> Result<Option<Held>, StoreError> {
     let guard = params![run, end.key.step.0, end.key.attempt, end.epoch, end.worker.0.as_bytes(), turn.now.0];
-    let row = turn
-        .sql(HELD)?
-        .query_row(guard, |row| Ok(Held { n: row.get(0)?, losses: row.get(1)?, claimed_at: row.get(2)? }));
+    let row = turn.sql(HELD)?.query_row(guard, |row| Ok(Held { losses: row.get(0)?, claimed_at: row.get(1)? }));
     Ok(row.optional()?)
 }
 
@@ -104,15 +101,16 @@ fn within_bounds(turn: &Turn<'_>, run: &OpenRun, commit: &Commit) -> Result<(), 
 
 /// Moves an attempt from those in flight to those that are over.
 fn record(turn: &mut Turn<'_>, run: &mut OpenRun, end: &AttemptEnd, held: &Held) -> Result<(), StoreError> {
-    if turn.execute(TAKE_OUT, [held.n])? != 1 {
+    if turn.execute(TAKE_OUT, params![run.n, end.key.step.0, end.key.attempt])? != 1 {
         return Err(StoreError::Failed("an attempt ended twice in one commit".to_owned()));
     }
     turn.tally.in_flight -= 1;
     let result = json(&end.result)?;
-    let (kind, log_bytes, log) = match &end.log {
-        LogPlace::Nowhere => (0, 0, None),
-        LogPlace::Inline(bytes) => (1, bytes.len() as u64, Some(bytes.as_slice())),
-        LogPlace::File { bytes } => (2, *bytes, None),
+    let log_bytes = end.log.bytes();
+    let (kind, log) = match &end.log {
+        LogPlace::Nowhere => (0, None),
+        LogPlace::Inline(bytes) => (1, Some(bytes.as_slice())),
+        LogPlace::File { .. } => (2, None),
     };
     run.bytes += signed((ATTEMPT_BYTES + result.len()) as u64).saturating_add(signed(log_bytes));
     if kind == 2 {

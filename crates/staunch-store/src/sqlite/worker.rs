@@ -17,8 +17,8 @@ statements! {
     NUMBER = "SELECT n FROM worker WHERE id = ?1";
     JOIN = "INSERT INTO worker (id, lease_until) VALUES (?1, ?2)";
     RENEW = "UPDATE worker SET lease_until = ?3 WHERE id = ?1 AND lease_until > ?2";
-    TO_KILL = "SELECT run.id, r.step, r.attempt, r.kill FROM ready r INDEXED BY ready_held JOIN run ON run.n = r.run
-        WHERE r.worker = (SELECT n FROM worker WHERE id = ?1) AND r.kill IS NOT NULL ORDER BY r.n";
+    TO_KILL = "SELECT run.id, r.step, r.attempt, r.kill FROM ready r INDEXED BY ready_kill JOIN run ON run.n = r.run
+        WHERE r.worker = (SELECT n FROM worker WHERE id = ?1) AND r.kill IS NOT NULL ORDER BY r.due_at, r.run, r.step, r.attempt";
     EXPIRED = "SELECT n FROM worker WHERE lease_until <= ?1 ORDER BY lease_until LIMIT ?2";
     ALL = "SELECT n FROM worker";
     FREE_LOST = "UPDATE ready SET worker = NULL, claimed_at = NULL, losses = losses + 1, due_at = ?2 + CASE

@@ -66,6 +66,8 @@ pub(super) struct Writer {
     times: Times,
     tally: Tally,
     checkpointer: Checkpointer,
+    /// Rows that the last group wrote.
+    rows: u64,
 }
 
 impl<T, F> Pending<T, F> {
@@ -111,7 +113,7 @@ impl Writer {
     pub(super) fn new(connection: Connection, ground: Arc<Ground>) -> Result<Self, StoreError> {
         let tally = Tally::load(&connection)?;
         let times = Times::after(crate::id::Timestamp(tally.clock), ground.clock.as_ref());
-        Ok(Self { connection, ground, times, tally, checkpointer: Checkpointer::default() })
+        Ok(Self { connection, ground, times, tally, checkpointer: Checkpointer::default(), rows: 0 })
     }
 
     /// Works until nobody can send any more and everything sent is done. Then it waits for `readers` to end: only the last
@@ -145,7 +147,7 @@ impl Writer {
             }
             crowd = group.len();
             self.write(&mut group);
-            self.checkpointer.after_commit(&self.connection, &self.ground.directory.wal());
+            self.checkpointer.after_commit(&self.connection, &self.ground.directory.wal(), self.rows);
         }
         // Nothing is ever sent, so that this returns when the last reader has dropped its end.
         if readers.recv().is_ok() {
@@ -174,25 +176,33 @@ impl Writer {
 
     fn transaction(&mut self, group: &mut [Box<dyn Work>]) -> Result<(), StoreError> {
         let now = self.times.now(self.ground.clock.as_ref());
+        self.rows = 0;
         self.execute(BEGIN)?;
-        let changes = self.connection.total_changes();
+        let before = self.connection.total_changes();
+        // One alone needs no savepoint: the transaction is its own.
+        let alone = group.len() == 1;
         for work in group {
-            self.execute(SAVE)?;
-            let before = self.tally;
+            if !alone {
+                self.execute(SAVE)?;
+            }
+            let tally = self.tally;
             let mut turn =
                 Turn { connection: &self.connection, now, tally: &mut self.tally, ground: self.ground.as_ref() };
             if let Err(error) = work.apply(&mut turn) {
                 // A full disk or an I/O error may have rolled back the whole transaction, and then nobody's work is left.
-                if self.connection.is_autocommit() {
+                if alone || self.connection.is_autocommit() {
                     return Err(error);
                 }
-                self.tally = before;
+                self.tally = tally;
                 self.execute(UNDO)?;
             }
-            self.execute(RELEASE)?;
+            if !alone {
+                self.execute(RELEASE)?;
+            }
         }
         // A group that only looked (a claim that found nothing) must not cost a sync.
-        if self.connection.total_changes() != changes {
+        self.rows = self.connection.total_changes() - before;
+        if self.rows > 0 {
             self.tally.clock = now.0;
             self.tally.store(&self.connection)?;
             self.ground.counts.committed();

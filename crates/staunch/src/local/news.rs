@@ -91,7 +91,9 @@ impl LocalNews {
         // Output before events: what is read here is older than the end of its attempt, if that comes now.
         let mut moved = false;
         for mut log in std::mem::take(&mut self.open) {
-            moved |= !self.read_on(&mut log, None).await?;
+            if self.engine.logs().is_ahead(self.key(&log), log.epoch, log.cursor) {
+                moved |= !self.read_on(&mut log, None).await?;
+            }
             self.open.push(log);
         }
         let events = self.engine.store().events(self.run, self.seq, EVENTS_MAX).await?;
@@ -111,7 +113,10 @@ impl LocalNews {
                 let epoch = body.get("epoch").and_then(Value::as_u64).and_then(|epoch| u32::try_from(epoch).ok());
                 self.start(step, *attempt, epoch.unwrap_or(1));
             }
-            News::Ended { step, attempt, .. } => self.end(step, *attempt).await?,
+            News::Ended { step, attempt, .. } => {
+                let silent = body.get("log_bytes").and_then(Value::as_u64) == Some(0);
+                self.end(step, *attempt, silent).await?;
+            }
             News::Over(_) => self.over = true,
             _ => {}
         }
@@ -126,10 +131,14 @@ impl LocalNews {
         self.open.push(OpenLog { step, attempt, epoch, cursor: 0 });
     }
 
-    async fn end(&mut self, step: &str, attempt: u32) -> Result<(), StoreError> {
+    /// The attempt is over; `silent` if its log is known to be empty.
+    async fn end(&mut self, step: &str, attempt: u32, silent: bool) -> Result<(), StoreError> {
         let ours = |log: &OpenLog| self.ids.get(log.step).is_some_and(|id| id == step) && log.attempt == attempt;
         if let Some(place) = self.open.iter().position(ours) {
             let log = self.open.swap_remove(place);
+            if silent && log.cursor == 0 {
+                return Ok(());
+            }
             // A small log lies in the database once it is sealed; any other is still found by its name.
             let inline = self.engine.store().inline_log(self.key(&log)).await?.map(LogPlace::Inline);
             self.todo.push_back(Todo::Drain(log, inline));

@@ -79,8 +79,9 @@ CREATE TABLE worker (
 ) STRICT;
 
 -- Attempts in flight, and only those, so that claiming stays fast however long the history is. Owner: the open run.
+-- A claim that is made with the attempt, as in a chain of steps, and its end touch one page: no index holds it. So who frees
+-- what a dead worker held looks through the whole table.
 CREATE TABLE ready (
-    n INTEGER PRIMARY KEY,
     run INTEGER NOT NULL REFERENCES run (n),
     step INTEGER NOT NULL,
     attempt INTEGER NOT NULL,
@@ -90,11 +91,10 @@ CREATE TABLE ready (
     epoch INTEGER NOT NULL,
     losses INTEGER NOT NULL,
     kill INTEGER,
-    UNIQUE (run, step, attempt)
-) STRICT;
-CREATE INDEX ready_due ON ready (due_at, n) WHERE worker IS NULL AND kill IS NULL;
-CREATE INDEX ready_kill ON ready (due_at, n) WHERE worker IS NULL AND kill IS NOT NULL;
-CREATE INDEX ready_held ON ready (worker) WHERE worker IS NOT NULL;
+    PRIMARY KEY (run, step, attempt)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX ready_due ON ready (due_at) WHERE worker IS NULL AND kill IS NULL;
+CREATE INDEX ready_kill ON ready (worker, due_at) WHERE kill IS NOT NULL;
 
 -- Attempts that are over. Owner: the run. The log comes last, so that reading the rest does not read it.
 CREATE TABLE attempt (

@@ -17,7 +17,7 @@ pub(crate) async fn a_stranger_gets_nothing(make: Make) {
     assert_eq!(s.row(run).await.state, RunState::Queued);
 }
 
-pub(crate) async fn due_first_then_accepted_first(make: Make) {
+pub(crate) async fn due_first_then_accepted_first_then_by_step(make: Make) {
     let s = make(LIMITS);
     let worker = s.join().await;
     s.publish("w").await;
@@ -30,8 +30,8 @@ pub(crate) async fn due_first_then_accepted_first(make: Make) {
     s.advance(Duration::from_secs(2));
     let two = s.submit("w", &[5, 4]).await;
     let order: Vec<_> = s.claim(worker, 10).await.claimed.iter().map(|c| (c.key.run, c.key.step.0)).collect();
-    // `late` and `two` are due at the same time: `late` was accepted first.
-    assert_eq!(order, [(soon.id, 0), (late.id, 0), (two, 5), (two, 4)]);
+    // `late` and `two` are due at the same time: `late` was accepted first. The steps of one run go in their order.
+    assert_eq!(order, [(soon.id, 0), (late.id, 0), (two, 4), (two, 5)]);
 }
 
 pub(crate) async fn no_more_than_slots_and_more_is_told(make: Make) {

@@ -45,7 +45,7 @@ macro_rules! conformance {
                 one_failure_does_not_spoil_those_beside_it;
             claim:
                 a_stranger_gets_nothing,
-                due_first_then_accepted_first,
+                due_first_then_accepted_first_then_by_step,
                 no_more_than_slots_and_more_is_told,
                 what_waits_is_not_due_before_its_time,
                 an_epoch_grows_with_each_claim,

@@ -150,8 +150,8 @@ impl Model {
         let mut kill: Vec<_> = self.ready.iter().filter(free).filter(|r| r.kill.is_some()).collect();
         let mut due: Vec<_> =
             self.ready.iter().filter(free).filter(|r| r.kill.is_none() && r.due_at <= self.now).collect();
-        kill.sort_by_key(|r| (r.due_at, r.n));
-        due.sort_by_key(|r| (r.due_at, r.n));
+        kill.sort_by_key(|r| (r.due_at, r.run, r.step));
+        due.sort_by_key(|r| (r.due_at, r.run, r.step));
         let more = kill.len() > kills as usize || due.len() > slots as usize;
         let taken: Vec<u64> =
             kill.iter().take(kills as usize).chain(due.iter().take(slots as usize)).map(|r| r.n).collect();
@@ -246,7 +246,7 @@ impl Pair {
         let wanted = if self.model.alive(w) {
             self.model.leases.insert(w, self.model.now + TTL.as_millis() as i64);
             let mut held: Vec<_> = self.model.ready.iter().filter(|r| r.worker == Some(w)).collect();
-            held.sort_by_key(|r| r.n);
+            held.sort_by_key(|r| (r.due_at, r.run, r.step));
             let key = |r: &Ready| AttemptKey { run: self.model.runs[r.run].id, step: StepIndex(r.step), attempt: 1 };
             Renewal::Held { kill: held.iter().filter_map(|r| r.kill.map(|why| (key(r), why))).collect() }
         } else {
