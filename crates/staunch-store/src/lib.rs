@@ -1,7 +1,8 @@
 //! What Staunch remembers: workflows, runs, attempts, events and logs.
 //!
 //! [`Store`] is about twenty domain operations, each one transaction; no SQL and no row of a database leaks out of it.
-//! [`Accounts`] is the same for users, their sessions and tokens, and the audit log. [`Sqlite`] is the embedded store. [`Logs`] keeps what steps said, outside the database.
+//! [`Accounts`] is the same for users, their sessions and tokens, and the audit log. [`Sqlite`] is the embedded store of
+//! both. [`Logs`] keeps what steps said, outside the database.
 
 mod account;
 mod accounts;
