@@ -7,6 +7,7 @@ pub(crate) mod setup;
 mod subject;
 pub(crate) mod sweep;
 pub(crate) mod token;
+mod trace;
 pub(crate) mod user;
 
 pub(crate) use model::traces_agree;
