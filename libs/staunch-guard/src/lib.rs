@@ -5,6 +5,8 @@
 //! answer, spawns nothing, and keeps no global: whoever builds a guard owns it, and passes it the time.
 #![forbid(unsafe_code)]
 
+mod client;
 mod refusal;
 
+pub use client::{Cidr, CidrError, Client, ForwardedBy, Network, Proxies};
 pub use refusal::Refusal;
