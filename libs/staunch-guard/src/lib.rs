@@ -5,6 +5,12 @@
 //! answer, spawns nothing, and keeps no global: whoever builds a guard owns it, and passes it the time.
 #![forbid(unsafe_code)]
 
+mod client;
+mod rate;
 mod refusal;
 
+pub use client::{Cidr, CidrError, Client, ForwardedBy, Network, Proxies};
+pub use rate::{Allowed, Decision, Denied, Key, NeverFits, Quota, QuotaError, Receipt, Stats, Table, TableError};
+pub use rate::{Caller, Callers, KeyKind, Limiter, POLICIES_MAX, Policy, PolicyError, PolicySet, Principal};
+pub use rate::{Clock, Coarse, Monotonic, Rate, RateFuture, RateLayer, Ruling, Standing};
 pub use refusal::Refusal;
