@@ -58,15 +58,36 @@ impl RunId {
     }
 }
 
+/// Writes an id: its prefix and 26 characters of base32, padded as the formatter says.
+pub(crate) fn write_prefixed(prefix: &[u8; 4], id: Uuid, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let bits = id.as_u128();
+    let mut text = [0u8; 30];
+    text[..4].copy_from_slice(prefix);
+    for (i, place) in text[4..].iter_mut().enumerate() {
+        *place = ALPHABET[(bits >> (125 - 5 * i) & 31) as usize];
+    }
+    f.pad(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
+}
+
+/// Reads what [`write_prefixed`] wrote, in either case.
+pub(crate) fn read_prefixed(prefix: &[u8; 4], kind: &'static str, text: &str) -> Result<Uuid, BadId> {
+    let bad = || BadId { kind, given: text.chars().take(64).collect() };
+    let digits = text.as_bytes().strip_prefix(prefix).filter(|d| d.len() == 26).ok_or_else(bad)?;
+    let mut bits: u128 = 0;
+    for (i, digit) in digits.iter().enumerate() {
+        let value = ALPHABET.iter().position(|c| *c == digit.to_ascii_lowercase()).ok_or_else(bad)?;
+        // 26 digits hold 130 bits: the first may only be 0..=7.
+        if i == 0 && value > 7 {
+            return Err(bad());
+        }
+        bits = bits << 5 | value as u128;
+    }
+    Ok(Uuid::from_u128(bits))
+}
+
 impl fmt::Display for RunId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let bits = self.0.as_u128();
-        let mut text = [0u8; 30];
-        text[..4].copy_from_slice(b"run_");
-        for (i, place) in text[4..].iter_mut().enumerate() {
-            *place = ALPHABET[(bits >> (125 - 5 * i) & 31) as usize];
-        }
-        f.pad(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
+        write_prefixed(b"run_", self.0, f)
     }
 }
 
@@ -74,18 +95,7 @@ impl FromStr for RunId {
     type Err = BadId;
 
     fn from_str(text: &str) -> Result<Self, BadId> {
-        let bad = || BadId { kind: "run", given: text.chars().take(64).collect() };
-        let digits = text.strip_prefix("run_").filter(|d| d.len() == 26).ok_or_else(bad)?;
-        let mut bits: u128 = 0;
-        for (i, digit) in digits.bytes().enumerate() {
-            let value = ALPHABET.iter().position(|c| *c == digit.to_ascii_lowercase()).ok_or_else(bad)?;
-            // 26 digits hold 130 bits: the first may only be 0..=7.
-            if i == 0 && value > 7 {
-                return Err(bad());
-            }
-            bits = bits << 5 | value as u128;
-        }
-        Ok(Self(Uuid::from_u128(bits)))
+        read_prefixed(b"run_", "run", text).map(Self)
     }
 }
 

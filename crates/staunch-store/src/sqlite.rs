@@ -3,6 +3,8 @@
 //! A write is a closure that is sent to the writer thread ([`writer`]) and has its [`turn`] there; a read is one that is
 //! sent to a reader thread ([`readers`]). One operation's SQL stands in the file that is named after it.
 
+mod accounts;
+mod audit;
 mod checkpoint;
 mod claim;
 mod clock;
@@ -10,17 +12,22 @@ mod code;
 mod commit;
 mod connection;
 mod directory;
+mod expiry;
 mod failure;
 mod open_run;
 mod query;
 mod readers;
 mod schema;
+mod session;
+mod setup;
 mod statement;
 mod store;
 mod submit;
 mod sweep;
 mod tally;
+mod token;
 mod turn;
+mod user;
 mod worker;
 mod workflow;
 mod writer;
@@ -43,6 +50,7 @@ use self::directory::Directory;
 use self::readers::Readers;
 use self::turn::Turn;
 use self::writer::{Pending, Ticket, Writer};
+use crate::account::AccountLimits;
 use crate::error::StoreError;
 use crate::limits::StoreLimits;
 
@@ -68,6 +76,8 @@ pub struct Opening {
     pub directory: PathBuf,
     /// Its bounds.
     pub limits: StoreLimits,
+    /// The bounds of its accounts.
+    pub accounts: AccountLimits,
     /// What a commit waits for.
     pub durability: Durability,
     /// Open it on a network file system too. Two machines on one database destroy it.
@@ -90,6 +100,7 @@ pub enum Durability {
 struct Ground {
     directory: Directory,
     limits: StoreLimits,
+    accounts: AccountLimits,
     clock: Arc<dyn Clock>,
     counts: Counts,
 }
@@ -123,10 +134,11 @@ impl Counts {
 }
 
 impl Opening {
-    /// The usual way: the machine's clock, no network file system.
+    /// The usual way: the machine's clock, no network file system, the usual bounds of accounts.
     pub fn new(directory: impl Into<PathBuf>, limits: StoreLimits, durability: Durability) -> Self {
         let clock = Arc::new(SystemClock::default());
-        Self { directory: directory.into(), limits, durability, force_network: false, clock }
+        let accounts = AccountLimits::default();
+        Self { directory: directory.into(), limits, accounts, durability, force_network: false, clock }
     }
 
     /// Opens the store, making or upgrading its file, and starts its writer. Blocking.
@@ -139,7 +151,8 @@ impl Opening {
         let mut connection = connection::writer(&file, &self.limits, self.durability)?;
         schema::migrate(&mut connection, &file, schema::MIGRATIONS)?;
         let counts = Counts::default();
-        let ground = Arc::new(Ground { directory, limits: self.limits, clock: self.clock, counts });
+        let ground =
+            Arc::new(Ground { directory, limits: self.limits, accounts: self.accounts, clock: self.clock, counts });
         let writer = Writer::new(connection, Arc::clone(&ground))?;
 
         let queued_max = self.limits.writes_queued_max.max(1);

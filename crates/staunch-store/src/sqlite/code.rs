@@ -4,6 +4,7 @@ use rusqlite::types::Type;
 use staunch_flow::{Outcome, RunOutcome};
 use uuid::Uuid;
 
+use crate::account::{Role, Scope, SessionHandle, TokenId, UserId, Via};
 use crate::id::{Incarnation, RevisionId, RunId};
 use crate::record::RunState;
 
@@ -27,6 +28,9 @@ const OUTCOMES: [Outcome; 7] = [
 const RUN_OUTCOMES: [RunOutcome; 4] =
     [RunOutcome::Succeeded, RunOutcome::Failed, RunOutcome::TimedOut, RunOutcome::Cancelled];
 const STATES: [RunState; 3] = [RunState::Queued, RunState::Running, RunState::Ended];
+const ROLES: [Role; 3] = [Role::Viewer, Role::Operator, Role::Admin];
+const SCOPES: [Scope; 3] = [Scope::Read, Scope::Run, Scope::Admin];
+const VIAS: [Via; 5] = [Via::Anonymous, Via::Session, Via::Token, Via::Cli, Via::Server];
 
 fn number<T: PartialEq>(of: &[T], word: &T) -> i64 {
     of.iter().position(|known| known == word).map_or(-1, |i| i as i64)
@@ -52,6 +56,36 @@ pub(super) fn state(state: RunState) -> i64 {
     number(&STATES, &state)
 }
 
+/// The number of a role.
+pub(super) fn role(role: Role) -> i64 {
+    number(&ROLES, &role)
+}
+
+/// The number of a scope.
+pub(super) fn scope(scope: Scope) -> i64 {
+    number(&SCOPES, &scope)
+}
+
+/// The number of a way in.
+pub(super) fn via(via: Via) -> i64 {
+    number(&VIAS, &via)
+}
+
+/// A user's id from its bytes.
+pub(super) fn user_id(bytes: [u8; 16]) -> UserId {
+    UserId(Uuid::from_bytes(bytes))
+}
+
+/// A token's id from its bytes.
+pub(super) fn token_id(bytes: [u8; 16]) -> TokenId {
+    TokenId(Uuid::from_bytes(bytes))
+}
+
+/// A session's handle from its bytes.
+pub(super) fn session_handle(bytes: [u8; 16]) -> SessionHandle {
+    SessionHandle(Uuid::from_bytes(bytes))
+}
+
 /// Reads typed columns of a row.
 pub(super) trait Columns {
     /// An outcome, or NULL.
@@ -60,6 +94,12 @@ pub(super) trait Columns {
     fn run_outcome(&self, column: usize) -> rusqlite::Result<Option<RunOutcome>>;
     /// A run's state.
     fn state(&self, column: usize) -> rusqlite::Result<RunState>;
+    /// A user's role.
+    fn role(&self, column: usize) -> rusqlite::Result<Role>;
+    /// A token's scope.
+    fn scope(&self, column: usize) -> rusqlite::Result<Scope>;
+    /// A way in.
+    fn via(&self, column: usize) -> rusqlite::Result<Via>;
     /// A run's id.
     fn run_id(&self, column: usize) -> rusqlite::Result<RunId>;
     /// A worker's id, or NULL.
@@ -83,6 +123,18 @@ impl Columns for rusqlite::Row<'_> {
 
     fn state(&self, column: usize) -> rusqlite::Result<RunState> {
         word(&STATES, column, self.get(column)?)
+    }
+
+    fn role(&self, column: usize) -> rusqlite::Result<Role> {
+        word(&ROLES, column, self.get(column)?)
+    }
+
+    fn scope(&self, column: usize) -> rusqlite::Result<Scope> {
+        word(&SCOPES, column, self.get(column)?)
+    }
+
+    fn via(&self, column: usize) -> rusqlite::Result<Via> {
+        word(&VIAS, column, self.get(column)?)
     }
 
     fn run_id(&self, column: usize) -> rusqlite::Result<RunId> {
@@ -111,7 +163,7 @@ impl Columns for rusqlite::Row<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::{OUTCOMES, RUN_OUTCOMES, STATES};
+    use super::{OUTCOMES, ROLES, RUN_OUTCOMES, SCOPES, STATES, VIAS};
 
     #[test]
     fn every_word_has_its_number_for_ever() {
@@ -122,5 +174,12 @@ mod tests {
         assert_eq!(runs, (0..).zip(["succeeded", "failed", "timed_out", "cancelled"]).collect::<Vec<_>>());
         let states: Vec<_> = STATES.iter().map(|s| super::state(*s)).collect();
         assert_eq!(states, [super::QUEUED, super::RUNNING, super::ENDED]);
+        let roles: Vec<_> = ROLES.iter().map(|r| (super::role(*r), r.word())).collect();
+        assert_eq!(roles, (0..).zip(["viewer", "operator", "admin"]).collect::<Vec<_>>());
+        let scopes: Vec<_> = SCOPES.iter().map(|s| (super::scope(*s), s.word())).collect();
+        assert_eq!(scopes, (0..).zip(["read", "run", "admin"]).collect::<Vec<_>>());
+        let vias: Vec<_> = VIAS.iter().map(|v| (super::via(*v), v.word())).collect();
+        let as_written = ["anonymous", "session", "token", "cli", "server"];
+        assert_eq!(vias, (0..).zip(as_written).collect::<Vec<_>>());
     }
 }

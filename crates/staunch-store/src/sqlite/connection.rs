@@ -11,7 +11,7 @@ use crate::error::StoreError;
 use crate::limits::StoreLimits;
 
 /// Statements kept prepared by a connection: all there are, with room.
-const STATEMENTS_CACHED: usize = 96;
+const STATEMENTS_CACHED: usize = 160;
 /// How long a connection waits for a lock. Only the outside (a backup by hand) can hold one.
 pub(super) const BUSY: Duration = Duration::from_secs(5);
 

@@ -10,7 +10,7 @@ use crate::error::StoreError;
 const APPLICATION: i32 = 0x5354_4E48;
 
 /// The migrations in order; `user_version` counts how many a file has had.
-pub(super) const MIGRATIONS: &[&str] = &[include_str!("migrations/0001.sql")];
+pub(super) const MIGRATIONS: &[&str] = &[include_str!("migrations/0001.sql"), include_str!("migrations/0002.sql")];
 
 /// Brings the file up to the newest version: each migration in a transaction of its own, and before the first one that
 /// touches rows somebody wrote, a whole copy beside the file.
@@ -74,6 +74,9 @@ mod tests {
 
     use super::{MIGRATIONS, migrate};
 
+    /// The schema a file began with.
+    const FIRST: &[&str] = &[MIGRATIONS[0]];
+
     const NEXT: &str = "ALTER TABLE tally ADD COLUMN more INTEGER NOT NULL DEFAULT 7;";
 
     #[test]
@@ -81,7 +84,7 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let file = place.path().join("staunch.db");
         let mut connection = Connection::open(&file).unwrap();
-        migrate(&mut connection, &file, MIGRATIONS).unwrap();
+        migrate(&mut connection, &file, FIRST).unwrap();
         connection.execute("UPDATE tally SET queued = 42", []).unwrap();
         assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 1, "a new file needs no copy");
 
@@ -99,7 +102,7 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let file = place.path().join("staunch.db");
         let mut connection = Connection::open(&file).unwrap();
-        migrate(&mut connection, &file, MIGRATIONS).unwrap();
+        migrate(&mut connection, &file, FIRST).unwrap();
         let half = "ALTER TABLE tally ADD COLUMN more INTEGER; SELECT no_such_function();";
         migrate(&mut connection, &file, &[MIGRATIONS[0], half]).unwrap_err();
         assert_eq!(connection.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0)).unwrap(), 1);

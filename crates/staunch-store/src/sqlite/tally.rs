@@ -3,11 +3,14 @@
 use rusqlite::{Connection, params};
 
 use super::statement::statements;
+use crate::id::Timestamp;
 
 statements! {
-    LOAD = "SELECT clock, queued, running, ended, in_flight, keys, bytes, log_bytes FROM tally WHERE one = 1";
+    LOAD = "SELECT clock, queued, running, ended, in_flight, keys, bytes, log_bytes,
+        users, sessions, tokens, audit_rows FROM tally WHERE one = 1";
+    CLOCK = "SELECT clock FROM tally WHERE one = 1";
     STORE = "UPDATE tally SET clock = ?1, queued = ?2, running = ?3, ended = ?4, in_flight = ?5, keys = ?6, bytes = ?7,
-        log_bytes = ?8 WHERE one = 1";
+        log_bytes = ?8, users = ?9, sessions = ?10, tokens = ?11, audit_rows = ?12 WHERE one = 1";
 }
 
 /// How much there is of everything. The writer holds it and writes it along with each group.
@@ -29,6 +32,14 @@ pub(super) struct Tally {
     pub(super) bytes: i64,
     /// Bytes of log files of all runs.
     pub(super) log_bytes: i64,
+    /// Users.
+    pub(super) users: i64,
+    /// Sessions, expired ones that are still there included.
+    pub(super) sessions: i64,
+    /// API tokens, expired ones that are still there included.
+    pub(super) tokens: i64,
+    /// Lines of the audit log.
+    pub(super) audit_rows: i64,
 }
 
 impl Tally {
@@ -44,8 +55,17 @@ impl Tally {
                 keys: row.get(5)?,
                 bytes: row.get(6)?,
                 log_bytes: row.get(7)?,
+                users: row.get(8)?,
+                sessions: row.get(9)?,
+                tokens: row.get(10)?,
+                audit_rows: row.get(11)?,
             })
         })
+    }
+
+    /// The newest time told to anybody.
+    pub(super) fn told(connection: &Connection) -> rusqlite::Result<Timestamp> {
+        connection.prepare_cached(CLOCK)?.query_row([], |row| row.get(0)).map(Timestamp)
     }
 
     /// Writes it, within the group's transaction.
@@ -58,7 +78,11 @@ impl Tally {
             self.in_flight,
             self.keys,
             self.bytes,
-            self.log_bytes
+            self.log_bytes,
+            self.users,
+            self.sessions,
+            self.tokens,
+            self.audit_rows
         ];
         connection.prepare_cached(STORE)?.execute(row).map(drop)
     }

@@ -22,14 +22,20 @@ pub(super) const LIMITS: crate::StoreLimits = crate::StoreLimits {
 /// Every statement there is, with the file it stands in.
 fn statements() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
     let files = [
+        ("audit", super::audit::STATEMENTS),
         ("checkpoint", super::checkpoint::STATEMENTS),
         ("claim", super::claim::STATEMENTS),
         ("commit", super::commit::STATEMENTS),
+        ("expiry", super::expiry::STATEMENTS),
         ("open_run", super::open_run::STATEMENTS),
         ("query", super::query::STATEMENTS),
+        ("session", super::session::STATEMENTS),
+        ("setup", super::setup::STATEMENTS),
         ("submit", super::submit::STATEMENTS),
         ("sweep", super::sweep::STATEMENTS),
         ("tally", super::tally::STATEMENTS),
+        ("token", super::token::STATEMENTS),
+        ("user", super::user::STATEMENTS),
         ("worker", super::worker::STATEMENTS),
         ("workflow", super::workflow::STATEMENTS),
         ("writer", super::writer::STATEMENTS),
@@ -55,7 +61,7 @@ fn every_statement_can_be_prepared() {
         }
         seen += 1;
     }
-    assert!(seen >= 60, "only {seen} statements were found");
+    assert!(seen >= 120, "only {seen} statements were found");
 }
 
 #[test]
@@ -103,7 +109,7 @@ fn the_file_is_set_up_as_designed() {
         ("cache_size", "-8192"),
         ("wal_autocheckpoint", "0"),
         ("busy_timeout", "5000"),
-        ("user_version", "1"),
+        ("user_version", "2"),
     ] {
         let value: rusqlite::types::Value = connection.pragma_query_value(None, pragma, |row| row.get(0)).unwrap();
         let text = match value {

@@ -1,5 +1,7 @@
 //! What every store must do, written against the trait: a list of cases and a model, for any number of stores.
 
+#[macro_use]
+pub(crate) mod accounts;
 pub(crate) mod claim;
 pub(crate) mod commit;
 pub(crate) mod kill;

@@ -1,7 +1,7 @@
 //! `kill -9` at any moment: what was acknowledged is there, and what is there is whole.
 
 use std::io::{BufRead, BufReader, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ const ROUNDS: usize = 12;
 
 /// Runs `body` in a process of its own: this test, begun again. `SIGXFSZ` is ignored there.
 pub(crate) fn in_a_child(test: &str, body: fn()) {
-    if std::env::var(CHILD).is_ok_and(|name| name == test) {
+    if is_child(test) {
         body();
         return;
     }
@@ -28,6 +28,29 @@ pub(crate) fn in_a_child(test: &str, body: fn()) {
     let told = String::from_utf8_lossy(&output.stdout);
     let complaints = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && told.contains("1 passed"), "{told}\n{complaints}");
+}
+
+/// Whether this process is the child that runs the body of this test.
+pub(crate) fn is_child(test: &str) -> bool {
+    std::env::var(CHILD).is_ok_and(|name| name == test)
+}
+
+/// Where the store of this child is.
+pub(crate) fn place_of_child() -> PathBuf {
+    PathBuf::from(std::env::var(PLACE).unwrap())
+}
+
+/// Has a child run the body of this test on a store at `place`, and kills it when it has told `after` acknowledgements; all it told.
+pub(crate) fn acks_until_killed(test: &str, place: &Path, after: usize) -> Vec<String> {
+    let mut child = child(test).env(PLACE, place).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let mut acks: Vec<String> = lines.by_ref().filter(|l| l.contains("ACK ")).take(after).collect();
+    child.kill().unwrap();
+    // What was written before the kill was acknowledged too; a line that was cut was not.
+    acks.extend(lines.filter(|l| l.contains("ACK ") && l.split(' ').count() == 5));
+    child.wait().unwrap();
+    assert!(acks.len() >= after, "the child ended by itself");
+    acks
 }
 
 fn child(test: &str) -> Command {
@@ -39,10 +62,10 @@ fn child(test: &str) -> Command {
 
 /// Four clients on one store, each telling what was acknowledged, until somebody kills the process.
 fn work() {
-    let place = std::env::var(PLACE).unwrap();
+    let place = place_of_child();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
-        let store = Arc::new(Sqlite::open(Path::new(&place), LIMITS, Durability::Full).unwrap());
+        let store = Arc::new(Sqlite::open(&place, LIMITS, Durability::Full).unwrap());
         let worker = Incarnation::generate();
         store.join(worker, TTL * 100).await.unwrap();
         let revision = NewRevision { name: "w".to_owned(), text: Arc::from(text("w")), file: None };
@@ -72,7 +95,7 @@ async fn client(store: Arc<Sqlite>, worker: Incarnation) {
 }
 
 /// One write a line, so that a kill cuts at most the last.
-fn told(what: &str) {
+pub(crate) fn told(what: &str) {
     let line = format!("ACK {what}\n");
     // The parent is gone, or about to kill us.
     drop(std::io::stdout().lock().write_all(line.as_bytes()));
@@ -81,24 +104,17 @@ fn told(what: &str) {
 #[test]
 fn what_was_acknowledged_outlives_kill_9() {
     const NAME: &str = "sqlite::killed::what_was_acknowledged_outlives_kill_9";
-    if std::env::var(CHILD).is_ok_and(|name| name == NAME) {
+    if is_child(NAME) {
         return work();
     }
     let place = tempfile::tempdir().unwrap();
     let mut acknowledged = 0;
     // Any numbers will do; these are spread and the same each time.
     let mut seed = 0x5EED_u64;
-    for round in 0..ROUNDS {
+    for _ in 0..ROUNDS {
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let after = 1 + (seed >> 33) as usize % 400;
-        let mut child = child(NAME).env(PLACE, place.path()).stdout(Stdio::piped()).spawn().unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
-        let mut acks: Vec<String> = lines.by_ref().filter(|l| l.contains("ACK ")).take(after).collect();
-        child.kill().unwrap();
-        // What was written before the kill was acknowledged too; a line that was cut was not.
-        acks.extend(lines.filter(|l| l.contains("ACK ") && l.split(' ').count() == 5));
-        child.wait().unwrap();
-        assert!(acks.len() >= after, "round {round}: the child ended by itself");
+        let acks = acks_until_killed(NAME, place.path(), after);
         acknowledged += acks.len();
         check(place.path(), &acks);
     }
@@ -149,6 +165,10 @@ pub(crate) fn assert_whole(file: &Path) {
         ("keys", "SELECT count(*) FROM idempotency"),
         ("bytes", "SELECT coalesce(sum(bytes), 0) FROM run"),
         ("log_bytes", "SELECT coalesce(sum(log_bytes), 0) FROM run"),
+        ("users", "SELECT count(*) FROM user"),
+        ("sessions", "SELECT count(*) FROM session"),
+        ("tokens", "SELECT count(*) FROM token"),
+        ("audit_rows", "SELECT count(*) FROM audit"),
     ] {
         assert_eq!(one(&format!("SELECT {column} FROM tally")), one(recount), "{column}: {recount}");
     }

@@ -1,9 +1,11 @@
 //! The embedded store: the cases every store must pass, and what only a file can suffer.
 
+mod accounts;
 mod damage;
 mod full;
 mod growth;
 mod killed;
+mod upgrade;
 
 use std::sync::Arc;
 
