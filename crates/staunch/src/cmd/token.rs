@@ -1,0 +1,105 @@
+//! `staunch token`: makes, lists and revokes API tokens.
+
+use serde_json::{Value, json};
+
+use super::invoke::{client, tokenless};
+use super::prompt::password;
+use super::user::{since, text};
+use crate::cli::{AllFlags, Token, TokenCommand, TokenCreate, TokenList, TokenRevoke};
+use crate::client::Client;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::render::{Ink, Table, Terminal};
+
+/// Does what is asked.
+pub(super) fn run(arguments: &Token, all: &AllFlags, terminal: &mut Terminal) -> Result<Exit, Failure> {
+    match &arguments.command {
+        TokenCommand::Create(arguments) => create(arguments, all, terminal),
+        TokenCommand::List(arguments) => list(arguments, all, terminal),
+        TokenCommand::Revoke(arguments) => revoke(arguments, all, terminal),
+    }
+}
+
+fn create(arguments: &TokenCreate, all: &AllFlags, terminal: &mut Terminal) -> Result<Exit, Failure> {
+    let new = json!({
+        "name": arguments.name,
+        "scope": arguments.scope.word(),
+        "expires_in_days": arguments.expires.days(),
+    });
+    let made = match &arguments.login {
+        Some(user) => by_password(&tokenless(&arguments.server, all)?, user, new, arguments, terminal)?,
+        None => client(&arguments.server, all, terminal)?.create_token(&new)?,
+    };
+    if arguments.json.json {
+        terminal.json(&made)?;
+        return Ok(Exit::Ok);
+    }
+    // Alone on standard output, so that it can go straight into a file or a variable.
+    terminal.line(made["token"].as_str().unwrap_or_default());
+    let until = match made["expires_at"].as_str() {
+        Some(time) => format!("until {time}"),
+        None => "until it is revoked".to_owned(),
+    };
+    let (id, scope) = (text(&made, "id"), text(&made, "scope"));
+    terminal.say(format_args!("token {id}, scope {scope}, good {until}. It is shown this once."));
+    Ok(Exit::Ok)
+}
+
+/// Logs in, makes the token, logs out, whatever came of it.
+fn by_password(
+    client: &Client,
+    user: &str,
+    mut new: Value,
+    arguments: &TokenCreate,
+    terminal: &mut Terminal,
+) -> Result<Value, Failure> {
+    client.confide("the password")?;
+    let password = password(arguments.password_file.as_deref(), user, terminal)?;
+    let session = client.log_in(user, &password)?;
+    new["current_password"] = password.reveal().into();
+    let made = session.create_token(&new);
+    if let Err(failure) = session.log_out() {
+        // The token counts; the session ends by itself.
+        terminal.say(format_args!("warning: the session that made the token was not ended: {}", failure.message));
+    }
+    made
+}
+
+fn list(arguments: &TokenList, all: &AllFlags, terminal: &mut Terminal) -> Result<Exit, Failure> {
+    let tokens = client(&arguments.server, all, terminal)?.tokens(arguments.user.as_deref())?;
+    if arguments.json.json {
+        terminal.json(&json!({ "items": tokens }))?;
+        return Ok(Exit::Ok);
+    }
+    let mut table = Table::new(&["id", "name", "scope", "begins", "made", "used", "expires"]);
+    for token in &tokens {
+        let expires = if token["expires_at"].is_null() { "never".to_owned() } else { text(token, "expires_at") };
+        table.row(vec![
+            (text(token, "id"), Some(Ink::Strong)),
+            (text(token, "name"), None),
+            (text(token, "scope"), None),
+            (text(token, "prefix"), Some(Ink::Faint)),
+            (since(token, "created_at"), None),
+            (since(token, "last_used_at"), None),
+            (expires, None),
+        ]);
+    }
+    if table.is_empty() {
+        terminal.say("there is no token");
+    } else {
+        let table = table.show(terminal.out_paint()).to_string();
+        terminal.line(table);
+    }
+    Ok(Exit::Ok)
+}
+
+fn revoke(arguments: &TokenRevoke, all: &AllFlags, terminal: &mut Terminal) -> Result<Exit, Failure> {
+    let id = &arguments.id;
+    client(&arguments.server, all, terminal)?.revoke_token(arguments.user.as_deref(), id)?;
+    if arguments.json.json {
+        terminal.json(&json!({ "id": id, "revoked": true }))?;
+    } else {
+        terminal.say(format_args!("revoked {id}"));
+    }
+    Ok(Exit::Ok)
+}

@@ -1,0 +1,168 @@
+//! What the guards of the server are told: its public face, its proxies, how long a session lasts, and the rates.
+
+use std::time::Duration;
+
+use staunch_guard::{Cidr, Quota};
+use ureq::http::{HeaderName, Uri};
+
+use super::key::{KEYS, RATE};
+use super::layer::Layers;
+use super::origin::{Origin, Setting};
+use super::rate;
+use super::resolved::{Shown, typed};
+use crate::failure::Failure;
+
+/// What is more than this for the length of a session is a slip of the unit.
+const SESSION_MAX: Duration = Duration::from_secs(366 * 86_400);
+
+/// The settings of the guards, each with where it comes from.
+#[derive(Clone, Debug)]
+pub(crate) struct Guards {
+    /// Where browsers reach the server: an origin.
+    pub(crate) public_url: Setting<Option<String>>,
+    /// More names of this host.
+    pub(crate) hosts: Setting<Vec<String>>,
+    /// Proxies that are believed: addresses or blocks.
+    pub(crate) trusted_proxies: Setting<Vec<String>>,
+    /// Where they say for whom they ask.
+    pub(crate) client_header: Setting<Option<String>>,
+    /// A session ends after this long without a request.
+    pub(crate) session_idle: Setting<Duration>,
+    /// A session ends after this long in any case.
+    pub(crate) session_absolute: Setting<Duration>,
+    /// The rates, by the names of their keys without `rate.`, in the manual's order.
+    rates: Vec<(&'static str, Setting<Quota>)>,
+}
+
+impl Guards {
+    /// Checks every value, and those that depend on another.
+    pub(super) fn load(layers: &mut Layers) -> Result<Self, Failure> {
+        let hours = |hours: u64| move || Duration::from_secs(hours * 3_600);
+        let guards = Self {
+            public_url: typed(layers, "public_url", |text| origin(text).map(Some), || None)?,
+            hosts: typed(layers, "hosts", |text| words(text, host), Vec::new)?,
+            trusted_proxies: typed(layers, "trusted_proxies", |text| words(text, block), Vec::new)?,
+            client_header: typed(layers, "client_header", header, || None)?,
+            session_idle: typed(layers, "session_idle", session, hours(2))?,
+            session_absolute: typed(layers, "session_absolute", session, hours(12))?,
+            rates: rates(layers)?,
+        };
+        guards.agree().map(|()| guards)
+    }
+
+    /// What is right alone can be wrong together.
+    fn agree(&self) -> Result<(), Failure> {
+        let Setting { value: proxies, origin } = &self.trusted_proxies;
+        if !proxies.is_empty() && self.client_header.origin == Origin::Default {
+            let message = format!("{origin}: trusted_proxies: nothing says where these proxies name the client");
+            let hint = "set client_header to x-forwarded-for, or to the header they set; to `none` if all clients are to count as one";
+            return Err(Failure::usage(message).hint(hint));
+        }
+        let (idle, absolute) = (&self.session_idle, &self.session_absolute);
+        if idle.value > absolute.value {
+            let (key, origin) = match idle.origin {
+                Origin::Default => ("session_absolute", &absolute.origin),
+                _ => ("session_idle", &idle.origin),
+            };
+            let (idle, absolute) = (rate::duration(idle.value), rate::duration(absolute.value));
+            let message = format!("{origin}: {key}: session_idle ({idle}) is more than session_absolute ({absolute})");
+            return Err(Failure::usage(message).hint("a session cannot idle longer than it may last"));
+        }
+        Ok(())
+    }
+
+    /// Every key of it, in the manual's order.
+    pub(super) fn shown(&self) -> Vec<Shown> {
+        let text = |text: &Option<String>| text.clone().into();
+        let list = |list: &Vec<String>| list.clone().into();
+        let length = |length: &Duration| rate::duration(*length).into();
+        let mut shown = vec![
+            Shown::line("public_url", &self.public_url, text),
+            Shown::line("hosts", &self.hosts, list),
+            Shown::line("trusted_proxies", &self.trusted_proxies, list),
+            Shown::line("client_header", &self.client_header, text),
+            Shown::line("session_idle", &self.session_idle, length),
+            Shown::line("session_absolute", &self.session_absolute, length),
+        ];
+        shown.extend(self.rates.iter().map(|(name, setting)| {
+            let line = Shown::line(&format!("{RATE}{name}"), setting, |quota| rate::written(quota).into());
+            Shown { worst_case: Some(setting.value.worst_case_in_window()), ..line }
+        }));
+        shown
+    }
+}
+
+fn rates(layers: &mut Layers) -> Result<Vec<(&'static str, Setting<Quota>)>, Failure> {
+    let mut rates = Vec::new();
+    for key in &KEYS {
+        let Some(name) = key.name.strip_prefix(RATE) else { continue };
+        // One default, in one place: the words that the manual shows.
+        let default = rate::parse(key.default.trim_matches('`')).map_err(Failure::broken)?;
+        rates.push((name, typed(layers, key.name, rate::parse, || default)?));
+    }
+    Ok(rates)
+}
+
+/// The scheme, the host and the port that a browser shows; a path is none of it.
+fn origin(text: &str) -> Result<String, String> {
+    let wrong = || format!("`{text}` is not an address such as https://staunch.example.org");
+    let uri: Uri = text.parse().map_err(|_| wrong())?;
+    let (Some(scheme @ ("http" | "https")), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
+        return Err(wrong());
+    };
+    if authority.as_str().contains('@') || authority.host().is_empty() {
+        return Err(wrong());
+    }
+    if !matches!(uri.path(), "" | "/") || uri.query().is_some() {
+        return Err(format!(
+            "`{text}` has a path: the server is reached at the root of a host, such as {scheme}://{authority}"
+        ));
+    }
+    let usual = if scheme == "https" { 443 } else { 80 };
+    let port = authority.port_u16().filter(|port| *port != usual).map_or_else(String::new, |port| format!(":{port}"));
+    Ok(format!("{scheme}://{}{port}", authority.host().to_ascii_lowercase()))
+}
+
+fn words(text: &str, check: fn(&str) -> Result<String, String>) -> Result<Vec<String>, String> {
+    text.split(',').map(str::trim).filter(|word| !word.is_empty()).map(check).collect()
+}
+
+fn host(text: &str) -> Result<String, String> {
+    let good = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
+    if text.chars().all(good) && !text.starts_with('.') {
+        Ok(text.to_ascii_lowercase())
+    } else {
+        Err(format!("`{text}` is not the name of a host, such as staunch.example.org, without scheme and port"))
+    }
+}
+
+fn block(text: &str) -> Result<String, String> {
+    let block: Cidr = text.parse().map_err(|error| format!("{error}"))?;
+    if text.ends_with("/0") {
+        return Err(format!("`{text}` trusts everybody, and then anybody may claim any address: name your proxies"));
+    }
+    Ok(block.to_string())
+}
+
+fn header(text: &str) -> Result<Option<String>, String> {
+    if text == "none" {
+        return Ok(None);
+    }
+    let name: HeaderName = text.parse().map_err(|_| {
+        format!(
+            "`{text}` is not the name of a header: use x-forwarded-for, forwarded, none, or one that holds one address"
+        )
+    })?;
+    Ok(Some(name.as_str().to_owned()))
+}
+
+fn session(text: &str) -> Result<Duration, String> {
+    let length = crate::render::parse_duration(text)?;
+    if length < Duration::from_secs(60) {
+        return Err(format!("`{text}` is too short: a session lasts at least 1m"));
+    }
+    if length > SESSION_MAX {
+        return Err(format!("`{text}` is too long: a session lasts at most 366d"));
+    }
+    Ok(length)
+}
