@@ -12,6 +12,7 @@ mod local;
 mod logs;
 mod remote;
 mod serve;
+mod setup;
 mod signals;
 mod terminal;
 mod validate;
