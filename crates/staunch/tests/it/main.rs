@@ -5,11 +5,14 @@ mod bed;
 mod cutter;
 mod examples;
 mod kills;
+mod teller;
 
 mod commands;
 mod config;
+mod credentials;
 mod local;
 mod logs;
+mod prompt;
 mod remote;
 mod serve;
 mod setup;
