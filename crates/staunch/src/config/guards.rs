@@ -52,11 +52,20 @@ impl Guards {
 
     /// What is right alone can be wrong together.
     fn agree(&self) -> Result<(), Failure> {
-        let Setting { value: proxies, origin } = &self.trusted_proxies;
-        if !proxies.is_empty() && self.client_header.origin == Origin::Default {
-            let message = format!("{origin}: trusted_proxies: nothing says where these proxies name the client");
-            let hint = "set client_header to x-forwarded-for, or to the header they set; to `none` if all clients are to count as one";
+        let (proxies, header) = (&self.trusted_proxies, &self.client_header);
+        if !proxies.value.is_empty() && header.value.is_none() {
+            let message =
+                format!("{}: trusted_proxies: nothing says where these proxies name the client", proxies.origin);
+            let hint = "set client_header to x-forwarded-for, or to the header that they set";
             return Err(Failure::usage(message).hint(hint));
+        }
+        if proxies.value.is_empty() && header.value.is_some() {
+            let message = format!(
+                "{}: client_header: there are no trusted_proxies, and anybody may write this header",
+                header.origin
+            );
+            return Err(Failure::usage(message)
+                .hint("set trusted_proxies to the addresses of your proxies, or leave both away"));
         }
         let (idle, absolute) = (&self.session_idle, &self.session_absolute);
         if idle.value > absolute.value {
