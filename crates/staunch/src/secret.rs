@@ -1,10 +1,11 @@
-//! Secrets: a token or a password, from a file. Never shown, not even by `Debug`.
+//! Secrets from files: a token or a password, with a word if others can read it too.
 
-use std::fmt;
 use std::fs::Metadata;
 use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+
+use staunch_server::wire::Secret;
 
 use crate::failure::Failure;
 use crate::render::Terminal;
@@ -12,49 +13,33 @@ use crate::render::Terminal;
 /// A file with a secret is not larger than this, in bytes: a password has at most 256, a token 40.
 const FILE_BYTES_MAX: u64 = 4 << 10;
 
-/// A text that nobody else is to see.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Secret(String);
-
-impl Secret {
-    /// Takes a text.
-    pub(crate) fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
+/// The first line of a file; `-` is standard input.
+pub(crate) fn from_file(path: &Path, terminal: &mut Terminal) -> Result<Secret, Failure> {
+    if path == Path::new("-") {
+        return read(path, io::stdin());
     }
-
-    /// The text, for the one place that needs it.
-    pub(crate) fn reveal(&self) -> &str {
-        &self.0
+    let file = std::fs::File::open(path).map_err(|error| Failure::file("open", path, &error))?;
+    // Of the open file, so that what is looked at is what is read.
+    if let Some(mode) = file.metadata().ok().as_ref().and_then(loose) {
+        let path = path.display();
+        terminal.say(format_args!(
+            "warning: others can read {path} (mode {mode:04o}): make it yours alone with `chmod 600 {path}`"
+        ));
     }
+    read(path, file)
+}
 
-    /// The first line of a file; `-` is standard input. Says so if others can read the file too.
-    pub(crate) fn from_file(path: &Path, terminal: &mut Terminal) -> Result<Self, Failure> {
-        if path == Path::new("-") {
-            return Self::read(path, io::stdin());
-        }
-        let file = std::fs::File::open(path).map_err(|error| Failure::file("open", path, &error))?;
-        // Of the open file, so that what is looked at is what is read.
-        if let Some(mode) = file.metadata().ok().as_ref().and_then(loose) {
-            let path = path.display();
-            terminal.say(format_args!(
-                "warning: others can read {path} (mode {mode:04o}): make it yours alone with `chmod 600 {path}`"
-            ));
-        }
-        Self::read(path, file)
+fn read(path: &Path, source: impl Read) -> Result<Secret, Failure> {
+    let mut bytes = Vec::new();
+    source.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(|error| Failure::file("read", path, &error))?;
+    let refuse = |why: &str| Err(Failure::usage(format!("{}: {why}", path.display())));
+    if bytes.len() as u64 > FILE_BYTES_MAX {
+        return refuse(&format!("larger than {FILE_BYTES_MAX} bytes: that is no password and no token"));
     }
-
-    fn read(path: &Path, source: impl Read) -> Result<Self, Failure> {
-        let mut bytes = Vec::new();
-        source.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(|error| Failure::file("read", path, &error))?;
-        let refuse = |why: &str| Err(Failure::usage(format!("{}: {why}", path.display())));
-        if bytes.len() as u64 > FILE_BYTES_MAX {
-            return refuse(&format!("larger than {FILE_BYTES_MAX} bytes: that is no password and no token"));
-        }
-        let Ok(text) = String::from_utf8(bytes) else { return refuse("not UTF-8") };
-        match text.lines().next().filter(|line| !line.is_empty()) {
-            Some(line) => Ok(Self::new(line)),
-            None => refuse("its first line is empty"),
-        }
+    let Ok(text) = String::from_utf8(bytes) else { return refuse("not UTF-8") };
+    match text.lines().next().filter(|line| !line.is_empty()) {
+        Some(line) => Ok(Secret::new(line)),
+        None => refuse("its first line is empty"),
     }
 }
 
@@ -64,37 +49,27 @@ fn loose(metadata: &Metadata) -> Option<u32> {
     (metadata.is_file() && mode & 0o044 != 0).then_some(mode)
 }
 
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(..)")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn read(bytes: &[u8]) -> Result<Secret, Failure> {
-        Secret::read(Path::new("f"), bytes)
-    }
-
     #[test]
     fn the_first_line_without_its_end_and_nothing_shows_it() {
         for text in ["pass word", "pass word\n", "pass word\r\n", "pass word\nmore\n"] {
-            let secret = read(text.as_bytes()).expect("a secret");
-            assert_eq!(secret.reveal(), "pass word");
+            let secret = read(Path::new("f"), text.as_bytes()).expect("a secret");
+            assert_eq!(secret.expose(), "pass word");
             assert_eq!(format!("{secret:?}"), "Secret(..)");
         }
-        assert_eq!(read(b" spaces stay ").expect("a secret").reveal(), " spaces stay ");
+        assert_eq!(read(Path::new("f"), &b" spaces stay "[..]).expect("a secret").expose(), " spaces stay ");
     }
 
     #[test]
     fn what_is_no_secret_is_refused() {
-        let message = |bytes: &[u8]| read(bytes).expect_err("refused").message;
+        let message = |bytes: &[u8]| read(Path::new("f"), bytes).expect_err("refused").message;
         assert!(message(b"").contains("empty"));
         assert!(message(b"\nsecond").contains("empty"));
         assert!(message(b"\xff").contains("UTF-8"));
-        assert!(read(&[b'x'; 4096]).is_ok());
+        assert!(read(Path::new("f"), &[b'x'; 4096][..]).is_ok());
         assert!(message(&[b'x'; 4097]).contains("larger than 4096 bytes"));
     }
 

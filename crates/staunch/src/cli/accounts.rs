@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
+use staunch_server::wire;
 
 use super::{Json, Server};
 
@@ -239,24 +240,22 @@ fn expiry(text: &str) -> Result<Expiry, String> {
     days.map(Expiry::Days).ok_or_else(|| format!("`{text}` is not a number of days such as 90d, nor `never`"))
 }
 
-impl Role {
-    /// Its word in the API.
-    pub(crate) fn word(self) -> &'static str {
-        match self {
-            Self::Viewer => "viewer",
-            Self::Operator => "operator",
-            Self::Admin => "admin",
+impl From<Role> for wire::Role {
+    fn from(role: Role) -> Self {
+        match role {
+            Role::Viewer => Self::Viewer,
+            Role::Operator => Self::Operator,
+            Role::Admin => Self::Admin,
         }
     }
 }
 
-impl Scope {
-    /// Its word in the API.
-    pub(crate) fn word(self) -> &'static str {
-        match self {
-            Self::Read => "read",
-            Self::Run => "run",
-            Self::Admin => "admin",
+impl From<Scope> for wire::Scope {
+    fn from(scope: Scope) -> Self {
+        match scope {
+            Scope::Read => Self::Read,
+            Scope::Run => Self::Run,
+            Scope::Admin => Self::Admin,
         }
     }
 }

@@ -2,12 +2,12 @@
 
 use std::net::IpAddr;
 
+use staunch_server::wire::Secret;
 use ureq::RequestBuilder;
 use ureq::http::header::{AUTHORIZATION, COOKIE};
 use ureq::http::{HeaderValue, Uri};
 
 use crate::failure::Failure;
-use crate::secret::Secret;
 
 /// Who asks. Its secrets are marked as such: neither `Debug` nor the client's log shows them.
 #[derive(Clone, Debug)]
@@ -28,7 +28,7 @@ pub(super) enum Credential {
 impl Credential {
     /// An API token.
     pub(super) fn token(token: &Secret) -> Result<Self, Failure> {
-        let text = token.reveal().trim();
+        let text = token.expose().trim();
         if !text.starts_with("stn_") || !text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
             // Not even a part of it is shown: it may be another secret that was meant for elsewhere.
             return Err(Failure::usage("what was given as the token is none: a token begins with `stn_`")

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use staunch_server::wire::{
-    Accepted, CancelRequest, LogPage, RerunRequest, Run, RunDetail, RunPage, SubmitRequest, WorkflowList,
+    Accepted, CancelRequest, LogPage, RerunRequest, Run, RunDetail, RunPage, Secret, SubmitRequest, WorkflowList,
 };
 use staunch_store::RunId;
 use ureq::http::{Response, Uri};
@@ -19,7 +19,6 @@ use super::credential::{Credential, is_here, is_private};
 use super::problem;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::secret::Secret;
 
 /// The longest an answer's head or a silent stretch of a stream may take. The server sends a ping at least every 15 s.
 const SILENCE_MAX: Duration = Duration::from_secs(45);
@@ -186,9 +185,9 @@ impl Client {
     }
 
     /// Removes a resource. Sent once: the second answer would be that it is not there.
-    pub(super) fn delete(&self, path: &str) -> Result<(), Failure> {
+    pub(super) fn delete(&self, path: &str) -> Result<Response<Body>, Failure> {
         let answer = self.credential.sign(self.agent.delete(self.url(path))).call();
-        self.accept(answer.map_err(|error| self.unreachable(&error))?).map(drop)
+        self.accept(answer.map_err(|error| self.unreachable(&error))?)
     }
 
     fn getting(&self, url: &str) -> RequestBuilder<WithoutBody> {

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
+use staunch_server::wire::Secret;
 
 use super::{cancel, completions, config, logs, rerun, run, runs, token, user, validate, version, workflows};
 use crate::cli::{AllFlags, Cli, Command, ConfigSubcommand, Server};
@@ -11,7 +12,7 @@ use crate::config::{Config, Origin, Sources};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::render::Terminal;
-use crate::secret::Secret;
+use crate::secret;
 
 /// Reads the command line and does what it says.
 pub(crate) fn main() -> ExitCode {
@@ -97,7 +98,7 @@ fn token_of(config: &Config, terminal: &mut Terminal) -> Result<Option<Secret>, 
             let token = token.into_string().map_err(|_| Failure::usage("$STAUNCH_TOKEN is not UTF-8"))?;
             Ok(Some(Secret::new(token)))
         }
-        (None, Some(path)) => Secret::from_file(path, terminal).map(Some),
+        (None, Some(path)) => secret::from_file(path, terminal).map(Some),
         (None, None) => Ok(None),
     }
 }

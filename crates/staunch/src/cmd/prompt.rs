@@ -5,6 +5,7 @@ use std::path::Path;
 use std::thread;
 
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+use staunch_server::wire::Secret;
 use tokio::sync::oneshot;
 
 use super::invoke::runtime;
@@ -12,7 +13,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::interrupt::Interrupts;
 use crate::render::Terminal;
-use crate::secret::Secret;
+use crate::secret;
 
 /// A line at a terminal is not longer than this, in bytes: the kernel's own bound (termios(3), canonical mode).
 const LINE_BYTES_MAX: u64 = 4_096;
@@ -20,7 +21,7 @@ const LINE_BYTES_MAX: u64 = 4_096;
 /// A password that exists.
 pub(super) fn password(file: Option<&Path>, of: &str, terminal: &mut Terminal) -> Result<Secret, Failure> {
     match file {
-        Some(file) => Secret::from_file(file, terminal),
+        Some(file) => secret::from_file(file, terminal),
         None => ask(&[&format!("password of {of}: ")], terminal),
     }
 }
@@ -28,7 +29,7 @@ pub(super) fn password(file: Option<&Path>, of: &str, terminal: &mut Terminal) -
 /// A password to be set: typed twice, since nobody sees a slip.
 pub(super) fn new_password(file: Option<&Path>, of: &str, terminal: &mut Terminal) -> Result<Secret, Failure> {
     match file {
-        Some(file) => Secret::from_file(file, terminal),
+        Some(file) => secret::from_file(file, terminal),
         None => ask(&[&format!("new password of {of}: "), "once more: "], terminal),
     }
 }

@@ -1,15 +1,16 @@
 //! `staunch token`: makes, lists and revokes API tokens.
 
-use serde_json::{Value, json};
+use serde_json::json;
+use staunch_server::wire::{NewToken, TokenCreated};
 
 use super::invoke::{client, tokenless};
 use super::prompt::password;
-use super::user::{since, text};
+use super::user::since;
 use crate::cli::{AllFlags, Token, TokenCommand, TokenCreate, TokenList, TokenRevoke};
 use crate::client::Client;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::render::{Ink, Table, Terminal};
+use crate::render::{Ink, Table, Terminal, plain};
 
 /// Does what is asked.
 pub(super) fn run(arguments: &Token, all: &AllFlags, terminal: &mut Terminal) -> Result<Exit, Failure> {
@@ -21,11 +22,12 @@ pub(super) fn run(arguments: &Token, all: &AllFlags, terminal: &mut Terminal) ->
 }
 
 fn create(arguments: &TokenCreate, all: &AllFlags, terminal: &mut Terminal) -> Result<Exit, Failure> {
-    let new = json!({
-        "name": arguments.name,
-        "scope": arguments.scope.word(),
-        "expires_in_days": arguments.expires.days(),
-    });
+    let new = NewToken {
+        name: arguments.name.clone(),
+        scope: arguments.scope.into(),
+        expires_in_days: arguments.expires.days(),
+        current_password: None,
+    };
     let made = match &arguments.login {
         Some(user) => by_password(&tokenless(&arguments.server, all)?, user, new, arguments, terminal)?,
         None => client(&arguments.server, all, terminal)?.create_token(&new)?,
@@ -35,13 +37,9 @@ fn create(arguments: &TokenCreate, all: &AllFlags, terminal: &mut Terminal) -> R
         return Ok(Exit::Ok);
     }
     // Alone on standard output, so that it can go straight into a file or a variable.
-    terminal.line(made["token"].as_str().unwrap_or_default());
-    let until = match made["expires_at"].as_str() {
-        Some(time) => format!("until {time}"),
-        None => "until it is revoked".to_owned(),
-    };
-    let (id, scope) = (text(&made, "id"), text(&made, "scope"));
-    terminal.say(format_args!("token {id}, scope {scope}, good {until}. It is shown this once."));
+    terminal.line(made.token.expose());
+    let until = made.expires_at.map_or_else(|| "until it is revoked".to_owned(), |time| format!("until {time}"));
+    terminal.say(format_args!("token {}, scope {}, good {until}. It is shown this once.", made.id, made.scope.word()));
     Ok(Exit::Ok)
 }
 
@@ -49,14 +47,14 @@ fn create(arguments: &TokenCreate, all: &AllFlags, terminal: &mut Terminal) -> R
 fn by_password(
     client: &Client,
     user: &str,
-    mut new: Value,
+    mut new: NewToken,
     arguments: &TokenCreate,
     terminal: &mut Terminal,
-) -> Result<Value, Failure> {
+) -> Result<TokenCreated, Failure> {
     client.confide("the password")?;
     let password = password(arguments.password_file.as_deref(), user, terminal)?;
     let session = client.log_in(user, &password)?;
-    new["current_password"] = password.reveal().into();
+    new.current_password = Some(password);
     let made = session.create_token(&new);
     if let Err(failure) = session.log_out() {
         // The token counts; the session ends by itself.
@@ -73,15 +71,14 @@ fn list(arguments: &TokenList, all: &AllFlags, terminal: &mut Terminal) -> Resul
     }
     let mut table = Table::new(&["id", "name", "scope", "begins", "made", "used", "expires"]);
     for token in &tokens {
-        let expires = if token["expires_at"].is_null() { "never".to_owned() } else { text(token, "expires_at") };
         table.row(vec![
-            (text(token, "id"), Some(Ink::Strong)),
-            (text(token, "name"), None),
-            (text(token, "scope"), None),
-            (text(token, "prefix"), Some(Ink::Faint)),
-            (since(token, "created_at"), None),
-            (since(token, "last_used_at"), None),
-            (expires, None),
+            (token.id.clone(), Some(Ink::Strong)),
+            (plain(&token.name), None),
+            (token.scope.word().to_owned(), None),
+            (token.prefix.clone(), Some(Ink::Faint)),
+            (since(&token.created_at), None),
+            (token.last_used_at.as_deref().map_or_else(|| "never".to_owned(), since), None),
+            (token.expires_at.clone().unwrap_or_else(|| "never".to_owned()), None),
         ]);
     }
     if table.is_empty() {

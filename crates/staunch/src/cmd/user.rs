@@ -1,18 +1,21 @@
 //! `staunch user`: makes, shows, changes and removes users.
 
-use serde_json::{Map, Value, json};
+use std::slice;
+
+use serde_json::json;
+use staunch_server::wire::{self, NewUser, User, UserPatch};
 
 use super::invoke::client;
 use super::prompt::new_password;
 use crate::cli::{
-    AllFlags, Json, Role, User, UserChange, UserCommand, UserCreate, UserDelete, UserList, UserSessions, UserShow,
+    self, AllFlags, Json, Role, UserChange, UserCommand, UserCreate, UserDelete, UserList, UserSessions, UserShow,
 };
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::render::{Ink, Table, Terminal, ago, plain};
 
 /// Does what is asked.
-pub(super) fn run(arguments: &User, all: &AllFlags, terminal: &mut Terminal) -> Result<Exit, Failure> {
+pub(super) fn run(arguments: &cli::User, all: &AllFlags, terminal: &mut Terminal) -> Result<Exit, Failure> {
     match &arguments.command {
         UserCommand::Create(arguments) => create(arguments, all, terminal),
         UserCommand::List(arguments) => list(arguments, all, terminal),
@@ -27,14 +30,14 @@ fn create(arguments: &UserCreate, all: &AllFlags, terminal: &mut Terminal) -> Re
     let client = client(&arguments.server, all, terminal)?;
     // Before somebody types one that may not be sent.
     client.confide("the password")?;
-    let (name, role) = (&arguments.name, arguments.role.word());
+    let (name, role) = (&arguments.name, wire::Role::from(arguments.role));
     let password = new_password(arguments.password.password_file.as_deref(), name, terminal)?;
-    let user = client.create_user(name, role, &password)?;
+    let user = client.create_user(&NewUser { name: name.clone(), role, password })?;
     if arguments.json.json {
         terminal.json(&user)?;
         return Ok(Exit::Ok);
     }
-    terminal.say(format_args!("made {name}, {role}"));
+    terminal.say(format_args!("made {name}, {}", role.word()));
     if client.is_nobody() && arguments.role == Role::Admin {
         terminal.say("from now on the server wants a login; a token for this command line:");
         terminal.say(format_args!("  staunch token create NAME --scope admin --login {name}"));
@@ -54,23 +57,21 @@ fn list(arguments: &UserList, all: &AllFlags, terminal: &mut Terminal) -> Result
 
 fn show(arguments: &UserShow, all: &AllFlags, terminal: &mut Terminal) -> Result<Exit, Failure> {
     let user = client(&arguments.server, all, terminal)?.user(&arguments.name)?;
-    say(user, arguments.json, terminal)
+    say(&user, arguments.json, terminal)
 }
 
 fn change(arguments: &UserChange, all: &AllFlags, terminal: &mut Terminal) -> Result<Exit, Failure> {
     let client = client(&arguments.server, all, terminal)?;
-    let mut change = Map::new();
-    change.extend(arguments.role.map(|role| ("role".to_owned(), role.word().into())));
-    if arguments.disable || arguments.enable {
-        change.insert("disabled".to_owned(), arguments.disable.into());
-    }
-    if arguments.password || arguments.password_file.is_some() {
+    let password = if arguments.password || arguments.password_file.is_some() {
         client.confide("the password")?;
-        let password = new_password(arguments.password_file.as_deref(), &arguments.name, terminal)?;
-        change.insert("password".to_owned(), password.reveal().into());
-    }
+        Some(new_password(arguments.password_file.as_deref(), &arguments.name, terminal)?)
+    } else {
+        None
+    };
+    let disabled = (arguments.disable || arguments.enable).then_some(arguments.disable);
+    let change = UserPatch { role: arguments.role.map(wire::Role::from), disabled, password };
     let user = client.change_user(&arguments.name, &change)?;
-    say(user, arguments.json, terminal)
+    say(&user, arguments.json, terminal)
 }
 
 fn delete(arguments: &UserDelete, all: &AllFlags, terminal: &mut Terminal) -> Result<Exit, Failure> {
@@ -88,11 +89,11 @@ fn sessions(arguments: &UserSessions, all: &AllFlags, terminal: &mut Terminal) -
     let name = &arguments.name;
     let client = client(&arguments.server, all, terminal)?;
     if arguments.end {
-        client.end_sessions(name)?;
+        let ended = client.end_sessions(name)?;
         if arguments.json.json {
-            terminal.json(&json!({ "name": name, "ended": true }))?;
+            terminal.json(&json!({ "name": name, "ended": ended }))?;
         } else {
-            terminal.say(format_args!("ended all sessions of {name}"));
+            terminal.say(format_args!("ended {ended} of {name}'s sessions: that is all of them"));
         }
         return Ok(Exit::Ok);
     }
@@ -104,12 +105,13 @@ fn sessions(arguments: &UserSessions, all: &AllFlags, terminal: &mut Terminal) -
     let mut table = Table::new(&["session", "begun", "seen", "expires", "from", "browser"]);
     for session in &sessions {
         table.row(vec![
-            (text(session, "handle"), Some(Ink::Strong)),
-            (since(session, "created_at"), None),
-            (since(session, "seen_at"), None),
-            (text(session, "expires_at"), None),
-            (text(session, "address"), None),
-            (text(session, "label"), Some(Ink::Faint)),
+            (session.handle.clone(), Some(Ink::Strong)),
+            (since(&session.created_at), None),
+            (since(&session.seen_at), None),
+            (session.expires_at.clone(), None),
+            (plain(&session.address), None),
+            // What a browser calls itself is anybody's to write.
+            (plain(&session.label), Some(Ink::Faint)),
         ]);
     }
     if table.is_empty() {
@@ -121,24 +123,23 @@ fn sessions(arguments: &UserSessions, all: &AllFlags, terminal: &mut Terminal) -
     Ok(Exit::Ok)
 }
 
-fn say(user: Value, json: Json, terminal: &mut Terminal) -> Result<Exit, Failure> {
+fn say(user: &User, json: Json, terminal: &mut Terminal) -> Result<Exit, Failure> {
     if json.json {
-        terminal.json(&user)?;
+        terminal.json(user)?;
     } else {
-        print(&[user], terminal);
+        print(slice::from_ref(user), terminal);
     }
     Ok(Exit::Ok)
 }
 
-fn print(users: &[Value], terminal: &mut Terminal) {
+fn print(users: &[User], terminal: &mut Terminal) {
     let mut table = Table::new(&["user", "role", "made", ""]);
     for user in users {
-        let disabled = user["disabled"] == true;
         table.row(vec![
-            (text(user, "name"), Some(Ink::Strong)),
-            (text(user, "role"), None),
-            (since(user, "created_at"), None),
-            (if disabled { "disabled".to_owned() } else { String::new() }, Some(Ink::Warn)),
+            (plain(&user.name), Some(Ink::Strong)),
+            (user.role.word().to_owned(), None),
+            (since(&user.created_at), None),
+            (if user.disabled { "disabled".to_owned() } else { String::new() }, Some(Ink::Warn)),
         ]);
     }
     if table.is_empty() {
@@ -149,16 +150,7 @@ fn print(users: &[Value], terminal: &mut Terminal) {
     }
 }
 
-/// A field of a row as a table shows it.
-pub(super) fn text(row: &Value, field: &str) -> String {
-    match &row[field] {
-        Value::String(text) => plain(text),
-        Value::Null => "-".to_owned(),
-        other => other.to_string(),
-    }
-}
-
-/// How long ago the time in a field of a row is.
-pub(super) fn since(row: &Value, field: &str) -> String {
-    row[field].as_str().map_or_else(|| "-".to_owned(), |time| ago(time, jiff::Timestamp::now()))
+/// How long ago a time is.
+pub(super) fn since(time: &str) -> String {
+    ago(time, jiff::Timestamp::now())
 }

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use staunch_guard::{Cidr, Quota};
+use staunch_server::{Rates, ServerConfig};
 use ureq::http::{HeaderName, Uri};
 
-use super::key::{KEYS, RATE};
 use super::layer::Layers;
 use super::origin::{Origin, Setting};
-use super::rate;
 use super::resolved::{Shown, typed};
+use super::span;
 use crate::failure::Failure;
 
 /// What is more than this for the length of a session is a slip of the unit.
@@ -30,22 +30,40 @@ pub(crate) struct Guards {
     pub(crate) session_idle: Setting<Duration>,
     /// A session ends after this long in any case.
     pub(crate) session_absolute: Setting<Duration>,
-    /// The rates, by the names of their keys without `rate.`, in the manual's order.
-    rates: Vec<(&'static str, Setting<Quota>)>,
+    /// Logins from one address.
+    login: Setting<Quota>,
+    /// Logins of one account.
+    account: Setting<Quota>,
+    /// New users, by address.
+    register: Setting<Quota>,
+    /// Passwords that are given again.
+    password: Setting<Quota>,
+    /// E-mails.
+    email: Setting<Quota>,
+    /// Requests of callers that nobody knows.
+    api: Setting<Quota>,
+    /// Requests of one user.
+    api_token: Setting<Quota>,
 }
 
 impl Guards {
     /// Checks every value, and those that depend on another.
     pub(super) fn load(layers: &mut Layers) -> Result<Self, Failure> {
-        let hours = |hours: u64| move || Duration::from_secs(hours * 3_600);
+        let ServerConfig { session_idle, session_absolute, rates, .. } = ServerConfig::default();
         let guards = Self {
             public_url: typed(layers, "public_url", |text| origin(text).map(Some), || None)?,
             hosts: typed(layers, "hosts", |text| words(text, host), Vec::new)?,
             trusted_proxies: typed(layers, "trusted_proxies", |text| words(text, block), Vec::new)?,
             client_header: typed(layers, "client_header", header, || None)?,
-            session_idle: typed(layers, "session_idle", session, hours(2))?,
-            session_absolute: typed(layers, "session_absolute", session, hours(12))?,
-            rates: rates(layers)?,
+            session_idle: typed(layers, "session_idle", session, || session_idle)?,
+            session_absolute: typed(layers, "session_absolute", session, || session_absolute)?,
+            login: rate(layers, "rate.login", rates.login)?,
+            account: rate(layers, "rate.account", rates.account)?,
+            register: rate(layers, "rate.register", rates.register)?,
+            password: rate(layers, "rate.password", rates.password)?,
+            email: rate(layers, "rate.email", rates.email)?,
+            api: rate(layers, "rate.api", rates.api)?,
+            api_token: rate(layers, "rate.api_token", rates.api_token)?,
         };
         guards.agree().map(|()| guards)
     }
@@ -73,18 +91,31 @@ impl Guards {
                 Origin::Default => ("session_absolute", &absolute.origin),
                 _ => ("session_idle", &idle.origin),
             };
-            let (idle, absolute) = (rate::duration(idle.value), rate::duration(absolute.value));
+            let (idle, absolute) = (span::written(idle.value), span::written(absolute.value));
             let message = format!("{origin}: {key}: session_idle ({idle}) is more than session_absolute ({absolute})");
             return Err(Failure::usage(message).hint("a session cannot idle longer than it may last"));
         }
         Ok(())
     }
 
+    /// The rates, as the server takes them.
+    pub(crate) fn rates(&self) -> Rates {
+        Rates {
+            login: self.login.value,
+            account: self.account.value,
+            register: self.register.value,
+            password: self.password.value,
+            email: self.email.value,
+            api: self.api.value,
+            api_token: self.api_token.value,
+        }
+    }
+
     /// Every key of it, in the manual's order.
     pub(super) fn shown(&self) -> Vec<Shown> {
         let text = |text: &Option<String>| text.clone().into();
         let list = |list: &Vec<String>| list.clone().into();
-        let length = |length: &Duration| rate::duration(*length).into();
+        let length = |length: &Duration| span::written(*length).into();
         let mut shown = vec![
             Shown::line("public_url", &self.public_url, text),
             Shown::line("hosts", &self.hosts, list),
@@ -93,23 +124,25 @@ impl Guards {
             Shown::line("session_idle", &self.session_idle, length),
             Shown::line("session_absolute", &self.session_absolute, length),
         ];
-        shown.extend(self.rates.iter().map(|(name, setting)| {
-            let line = Shown::line(&format!("{RATE}{name}"), setting, |quota| rate::written(quota).into());
+        let rates = [
+            ("rate.login", &self.login),
+            ("rate.account", &self.account),
+            ("rate.register", &self.register),
+            ("rate.password", &self.password),
+            ("rate.email", &self.email),
+            ("rate.api", &self.api),
+            ("rate.api_token", &self.api_token),
+        ];
+        shown.extend(rates.map(|(key, setting)| {
+            let line = Shown::line(key, setting, |quota| quota.to_string().into());
             Shown { worst_case: Some(setting.value.worst_case_in_window()), ..line }
         }));
         shown
     }
 }
 
-fn rates(layers: &mut Layers) -> Result<Vec<(&'static str, Setting<Quota>)>, Failure> {
-    let mut rates = Vec::new();
-    for key in &KEYS {
-        let Some(name) = key.name.strip_prefix(RATE) else { continue };
-        // One default, in one place: the words that the manual shows.
-        let default = rate::parse(key.default.trim_matches('`')).map_err(Failure::broken)?;
-        rates.push((name, typed(layers, key.name, rate::parse, || default)?));
-    }
-    Ok(rates)
+fn rate(layers: &mut Layers, key: &str, default: Quota) -> Result<Setting<Quota>, Failure> {
+    typed(layers, key, |text| text.parse::<Quota>().map_err(|error| error.to_string()), || default)
 }
 
 /// The scheme, the host and the port that a browser shows; a path is none of it.

@@ -7,8 +7,8 @@ mod key;
 mod layer;
 mod origin;
 mod place;
-mod rate;
 mod resolved;
+mod span;
 
 pub(crate) use layer::Sources;
 pub(crate) use origin::{Origin, Setting};

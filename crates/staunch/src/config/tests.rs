@@ -182,7 +182,7 @@ fn what_the_guards_are_told_by_a_file_and_by_variables() {
         "public_url = \"https://Staunch.Example:443/\"\ntrusted_proxies = [\"127.0.0.1/32\", \"fd00::/8\"]\n\
          client_header = \"X-Forwarded-For\"\nsession_idle = \"30m\"\n[rate]\nlogin = \"10/1m\"\n",
     );
-    let home = home.env("STAUNCH_HOSTS", "a.example, B.example,").env("STAUNCH_RATE_API_TOKEN", "600 / 60s");
+    let home = home.env("STAUNCH_HOSTS", "a.example, B.example,").env("STAUNCH_RATE_API_TOKEN", "600/60s");
     let config = home.load().expect("loaded");
     let guards = &config.guards;
     assert_eq!(guards.public_url.value.as_deref(), Some("https://staunch.example"));

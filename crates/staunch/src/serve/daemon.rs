@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use staunch_engine::{CloseCount, Engine, EngineConfig};
-use staunch_server::{Server, bind_with};
+use staunch_server::{BindError, Server, bind_with};
 use staunch_store::{Accounts, Durability, Sqlite, Store};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -120,7 +120,7 @@ async fn serve(
             return Err(if count == CloseCount::default() { failure } else { left_over(&count) });
         }
     };
-    let door = Door::of(config, link.is_none());
+    let door = Door::of(&server, link.as_ref());
     welcome::say(&Welcome { address: server.local_addr(), place, demo, door, link: link.as_ref() }, terminal);
     notify::notify("READY=1");
     let signal = loop {
@@ -178,14 +178,8 @@ async fn enter(
     engine: &Engine,
     accounts: &Arc<dyn Accounts>,
 ) -> Result<(Server, Option<SetupLink>), Failure> {
-    let server = bind_with(engine.clone(), &door::server(config)).await.map_err(|error| {
-        let failure = Failure::broken(format!("cannot listen on {}: {error}", config.listen.value));
-        if error.kind() == std::io::ErrorKind::AddrInUse {
-            failure.hint("another server may be running there; --listen takes another address")
-        } else {
-            failure
-        }
-    })?;
+    let bound = bind_with(engine.clone(), Arc::clone(accounts), &door::server(config)).await;
+    let server = bound.map_err(|error| not_bound(config, &error))?;
     door::warn_if_plain(config);
     let origin = door::origin(config, server.local_addr());
     match SetupLink::open(Arc::clone(accounts), &place.data, &origin).await {
@@ -194,6 +188,21 @@ async fn enter(
             server.close().await;
             Err(failure)
         }
+    }
+}
+
+fn not_bound(config: &Config, error: &BindError) -> Failure {
+    match error {
+        BindError::Listen(error) => {
+            let failure = Failure::broken(format!("cannot listen on {}: {error}", config.listen.value));
+            if error.kind() == std::io::ErrorKind::AddrInUse {
+                failure.hint("another server may be running there; --listen takes another address")
+            } else {
+                failure
+            }
+        }
+        // What is wrong alone was refused with its place when it was read; this is what the server alone can know.
+        error => Failure::usage(error.to_string()),
     }
 }
 

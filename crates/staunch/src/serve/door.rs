@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
-use staunch_server::{ServerConfig, is_loopback};
+use staunch_server::{Server, ServerConfig, is_loopback};
 use staunch_store::Accounts;
 
+use super::setup::SetupLink;
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::local::refused;
@@ -21,14 +22,12 @@ pub(super) enum Door {
 }
 
 impl Door {
-    /// How it stands, once the accounts are known.
-    pub(super) fn of(config: &Config, has_admin: bool) -> Self {
-        let guards = &config.guards;
-        let direct = guards.public_url.value.is_none() && guards.trusted_proxies.value.is_empty();
-        match has_admin {
-            true => Self::Closed,
-            false if direct && is_loopback(config.listen.value.ip()) => Self::Open,
-            false => Self::Waiting,
+    /// How a server stands that has begun to listen.
+    pub(super) fn of(server: &Server, link: Option<&SetupLink>) -> Self {
+        match (server.is_open(), link) {
+            (true, _) => Self::Open,
+            (false, Some(_)) => Self::Waiting,
+            (false, None) => Self::Closed,
         }
     }
 }
@@ -72,10 +71,32 @@ pub(super) fn warn_if_plain(config: &Config) {
 
 /// What the server is told.
 pub(super) fn server(config: &Config) -> ServerConfig {
-    ServerConfig { listen: config.listen.value, hosts: config.guards.hosts.value.clone() }
+    let guards = &config.guards;
+    ServerConfig {
+        listen: config.listen.value,
+        hosts: guards.hosts.value.clone(),
+        public_url: guards.public_url.value.clone(),
+        trusted_proxies: guards.trusted_proxies.value.clone(),
+        client_header: guards.client_header.value.clone(),
+        session_idle: guards.session_idle.value,
+        session_absolute: guards.session_absolute.value,
+        rates: guards.rates(),
+    }
 }
 
 /// Where browsers find the server that listens on `address`.
 pub(super) fn origin(config: &Config, address: std::net::SocketAddr) -> String {
     config.guards.public_url.value.clone().unwrap_or_else(|| format!("http://{address}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Sources;
+
+    #[test]
+    fn what_nobody_configures_is_as_the_server_has_it() {
+        let config = Config::load(&Sources::default()).expect("loaded");
+        assert_eq!(server(&config), ServerConfig::default());
+    }
 }

@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use staunch_store::{Accounts, Actor, Fingerprint, SetupOpened};
+use staunch_server::open_setup;
+use staunch_store::Accounts;
 use tokio::time::{Instant, sleep};
 
 use crate::failure::Failure;
-use crate::local::refused;
 
-/// How long the link is good.
+/// How long the link is good, as the server has it.
 const TTL: Duration = Duration::from_secs(3_600);
 
 /// How often is asked whether it was used. The link is worthless from that moment anyway; only its file stays so long.
@@ -21,9 +21,6 @@ const ASK_EVERY: Duration = Duration::from_secs(1);
 
 /// The file in the data directory that holds the link, for whoever cannot see what the server prints.
 const FILE: &str = "setup-link";
-
-/// Bytes of chance in a ticket.
-const TICKET_BYTES: usize = 32;
 
 /// A link that was not used yet, and its file, which goes with it.
 pub(super) struct SetupLink {
@@ -44,14 +41,11 @@ impl SetupLink {
         let file = directory.join(FILE);
         // Of a server that was killed.
         remove(&file);
-        let ticket = ticket()?;
-        let opened = accounts.open_setup(Fingerprint::of(ticket.as_bytes()), TTL, Actor::server()).await;
-        match opened.map_err(|error| refused(&error))? {
-            SetupOpened::AdminExists => return Ok(None),
-            SetupOpened::Opened { .. } => {}
-        }
+        let opened = open_setup(accounts.as_ref()).await;
+        let Some(ticket) = opened.map_err(|error| Failure::broken(error.to_string()))? else { return Ok(None) };
         // Behind `#`: a browser sends that to nobody, so the ticket stands in no log and no `Referer`.
-        let link = Self { url: format!("{origin}/setup#{ticket}"), file, accounts, until: Instant::now() + TTL };
+        let url = format!("{origin}/setup#{}", ticket.fragment());
+        let link = Self { url, file, accounts, until: Instant::now() + TTL };
         if let Err(error) = write(&link.file, &link.url) {
             // It is printed too.
             tracing::warn!("the set-up link is not in {}: {error}", link.file.display());
@@ -85,26 +79,6 @@ impl Drop for SetupLink {
     }
 }
 
-/// 256 random bits, as text that a URL may hold.
-fn ticket() -> Result<String, Failure> {
-    let mut bytes = [0; TICKET_BYTES];
-    getrandom::fill(&mut bytes)
-        .map_err(|error| Failure::broken(format!("the system has no random numbers: {error}")))?;
-    Ok(base64url(&bytes))
-}
-
-/// Base64 for URLs, without padding (RFC 4648 §5).
-fn base64url(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for chunk in bytes.chunks(3) {
-        let bits = chunk.iter().chain([&0; 2]).take(3).fold(0, |bits, byte| bits << 8 | usize::from(*byte));
-        // A chunk of n bytes is n + 1 characters.
-        text.extend((0..=chunk.len()).map(|at| char::from(ALPHABET[bits >> (18 - 6 * at) & 63])));
-    }
-    text
-}
-
 /// Only for the eyes of the server's user, from the first moment on: a file that is there already is never written to.
 fn write(path: &Path, url: &str) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
@@ -123,23 +97,6 @@ fn remove(path: &Path) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_ticket_is_43_characters_and_never_the_same() {
-        let (one, two) = (ticket().expect("a ticket"), ticket().expect("a ticket"));
-        assert_eq!((one.len(), two.len()), (43, 43));
-        assert_ne!(one, two);
-    }
-
-    #[test]
-    fn the_vectors_of_rfc_4648() {
-        for (bytes, text) in
-            [("", ""), ("f", "Zg"), ("fo", "Zm8"), ("foo", "Zm9v"), ("foob", "Zm9vYg"), ("fooba", "Zm9vYmE")]
-        {
-            assert_eq!(base64url(bytes.as_bytes()), text);
-        }
-        assert_eq!(base64url(&[0xfb, 0xff]), "-_8");
-    }
 
     #[test]
     fn a_file_that_is_there_is_not_written_to() {

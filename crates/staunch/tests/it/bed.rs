@@ -101,8 +101,13 @@ impl Bed {
 
     /// What starts such a server.
     pub(crate) fn serving(&self, more: &[&str]) -> Command {
+        self.serving_at("127.0.0.1:0", more)
+    }
+
+    /// What starts one at this address.
+    pub(crate) fn serving_at(&self, listen: &str, more: &[&str]) -> Command {
         let (data, workflows) = (self.path("data"), self.path("workflows"));
-        let mut arguments = vec!["serve", "--listen", "127.0.0.1:0", "--data", data.to_str().unwrap()];
+        let mut arguments = vec!["serve", "--listen", listen, "--data", data.to_str().unwrap()];
         arguments.extend(["--workflows", workflows.to_str().unwrap()]);
         arguments.extend(more);
         self.command(&arguments)

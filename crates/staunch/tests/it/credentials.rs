@@ -158,7 +158,7 @@ fn a_login_makes_a_token_and_leaves_no_session() {
             "POST /api/v1/login",
             200,
             "set-cookie: other=1; Path=/\r\nset-cookie: staunch_session=abc; Path=/; HttpOnly\r\n",
-            r#"{"user":{"name":"ada"},"csrf_token":"xyz","expires_at":"2030-01-01T00:00:00Z"}"#,
+            r#"{"user":{"name":"ada","role":"admin","disabled":false,"created_at":"","password_changed_at":""},"csrf_token":"xyz","expires_at":"2030-01-01T00:00:00Z"}"#,
         ),
         (
             "POST /api/v1/me/tokens",

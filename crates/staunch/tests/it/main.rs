@@ -2,17 +2,22 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod bed;
+mod closed;
+mod curl;
 mod cutter;
 mod examples;
 mod kills;
+mod proxy;
 mod teller;
 
+mod accounts;
 mod commands;
 mod config;
 mod credentials;
 mod local;
 mod logs;
 mod prompt;
+mod proxies;
 mod remote;
 mod serve;
 mod setup;

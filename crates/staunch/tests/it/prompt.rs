@@ -21,7 +21,7 @@ const MAKES: &[Row] = &[(
     "POST /api/v1/users",
     201,
     "",
-    r#"{"name":"ada","role":"admin","disabled":false,"created_at":"2030-01-01T00:00:00Z"}"#,
+    r#"{"name":"ada","role":"admin","disabled":false,"created_at":"2030-01-01T00:00:00Z","password_changed_at":"2030-01-01T00:00:00Z"}"#,
 )];
 
 /// Somebody who sits at a terminal of their own, with a command running there.
