@@ -19,8 +19,10 @@ pub(crate) fn from_file(path: &Path, terminal: &mut Terminal) -> Result<Secret, 
         return read(path, io::stdin());
     }
     let file = std::fs::File::open(path).map_err(|error| Failure::file("open", path, &error))?;
+    // systemd gives a credential to its user by an access list, which shows as a group's right; nobody else can reach its directory.
+    let credential = std::env::var_os("CREDENTIALS_DIRECTORY").is_some_and(|directory| path.starts_with(directory));
     // Of the open file, so that what is looked at is what is read.
-    if let Some(mode) = file.metadata().ok().as_ref().and_then(loose) {
+    if let (false, Some(mode)) = (credential, file.metadata().ok().as_ref().and_then(loose)) {
         let path = path.display();
         terminal.say(format_args!(
             "warning: others can read {path} (mode {mode:04o}): make it yours alone with `chmod 600 {path}`"

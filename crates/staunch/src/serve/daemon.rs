@@ -126,7 +126,7 @@ async fn serve(
     let signal = loop {
         tokio::select! {
             signal = stop.next() => break signal,
-            () = spent(link.as_ref()) => link = None,
+            () = spent(link.as_ref(), &server) => link = None,
         }
     };
     notify::notify("STOPPING=1");
@@ -143,8 +143,14 @@ async fn serve(
 }
 
 /// Waits until there is no use for the link any more; for ever if there is none.
-async fn spent(link: Option<&SetupLink>) {
+async fn spent(link: Option<&SetupLink>, server: &Server) {
     match link {
+        // It closes when the first admin is made, however that was.
+        Some(link) if server.is_open() => tokio::select! {
+            () = link.spent() => {}
+            () = server.closed() => tracing::info!("there is an admin: from now on a login or a token is needed"),
+        },
+        // It was never open, so that only the store knows.
         Some(link) => link.spent().await,
         None => std::future::pending().await,
     }

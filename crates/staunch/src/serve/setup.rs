@@ -63,7 +63,7 @@ impl SetupLink {
         while Instant::now() < self.until {
             sleep(ASK_EVERY).await;
             match self.accounts.has_admin().await {
-                Ok(true) => return tracing::info!("there is an admin: from now on the server wants a login"),
+                Ok(true) => return tracing::info!("there is an admin: a login or a token is needed"),
                 Ok(false) => {}
                 // The store says so itself where it matters.
                 Err(error) => tracing::debug!("whether there is an admin is not known: {error}"),

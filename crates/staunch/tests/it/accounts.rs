@@ -59,6 +59,7 @@ fn the_command_line_makes_the_first_admin_and_is_then_asked_for_a_token_itself()
         let done = server.run(&bed, arguments).exits(5);
         assert!(done.out.is_empty() && done.err.contains("--login"), "{}", done.err);
     }
+    until(|| !bed.path("data/setup-link").exists());
     let admin = token(&bed, &server, "ada", "admin");
     // Live: the first line is here while the step waits for us.
     let mut run = Running::start(command(&bed, &server, &admin, &["run", "wait"]));

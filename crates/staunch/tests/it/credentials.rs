@@ -194,3 +194,16 @@ fn a_login_makes_a_token_and_leaves_no_session() {
     }
     assert!(!format!("{}{}", done.out, done.err).contains("a long password"));
 }
+
+/// systemd lets the service's user in by an access list, which looks like a group's right.
+#[test]
+fn a_credential_of_systemd_is_nobody_elses_to_read() {
+    let bed = Bed::new();
+    let server = Teller::new(LISTS);
+    let path = bed.file("credentials/staunch-token", TOKEN);
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o440)).unwrap();
+    let mut command = bed.command(&["runs", "--server", &server.url]);
+    command.env("STAUNCH_TOKEN_FILE", &path).env("CREDENTIALS_DIRECTORY", path.parent().unwrap());
+    assert_eq!(run(command).exits(0).err, "no run fits\n");
+    assert!(server.asked()[0].header("authorization").is_some());
+}

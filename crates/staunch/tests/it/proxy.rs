@@ -35,13 +35,18 @@ impl Proxy {
         let directory = bed.path(&format!("{kind:?}"));
         std::fs::create_dir(&directory).unwrap();
         let (certificate, key) = certify(&directory);
-        let (plain, tls) = free();
         let server = url.trim_start_matches("http://");
+        // Somebody else may take one of the ports in the meantime; hardly twice.
+        let started = (0..3).find_map(|_| Self::try_start(kind, &directory, (&certificate, &key), server));
+        started.unwrap_or_else(|| panic!("{}", std::fs::read_to_string(directory.join("log")).unwrap()))
+    }
+
+    /// One that listens, or `None` if it could not.
+    fn try_start(kind: Kind, directory: &Path, pair: (&Path, &Path), server: &str) -> Option<Self> {
+        let (plain, tls) = free();
         let (program, arguments, text) = match kind {
-            Kind::Nginx => ("nginx", vec!["-c"], nginx(&directory, (&certificate, &key), (plain, tls), server)),
-            Kind::Haproxy => {
-                ("haproxy", vec!["-db", "-f"], haproxy(&directory, (&certificate, &key), (plain, tls), server))
-            }
+            Kind::Nginx => ("nginx", &["-c"][..], nginx(directory, pair, (plain, tls), server)),
+            Kind::Haproxy => ("haproxy", &["-db", "-f"][..], haproxy(directory, pair, (plain, tls), server)),
         };
         let path = directory.join("conf");
         std::fs::write(&path, text).unwrap();
@@ -56,13 +61,10 @@ impl Proxy {
             .stderr(log)
             .spawn()
             .unwrap_or_else(|error| panic!("{program}: {error}; `cargo xtask test` installs it"));
-        let proxy = Self { child, plain, tls, certificate };
-        until(|| {
-            let listens = |port: u16| TcpStream::connect(("127.0.0.1", port)).is_ok();
-            assert!(!proxy.has_ended(), "{}", std::fs::read_to_string(directory.join("log")).unwrap());
-            listens(proxy.plain) && listens(proxy.tls)
-        });
-        proxy
+        let proxy = Self { child, plain, tls, certificate: pair.0.to_owned() };
+        let listens = |port: u16| TcpStream::connect(("127.0.0.1", port)).is_ok();
+        until(|| proxy.has_ended() || listens(plain) && listens(tls));
+        (!proxy.has_ended()).then_some(proxy)
     }
 
     fn has_ended(&self) -> bool {
