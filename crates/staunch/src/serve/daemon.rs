@@ -20,7 +20,7 @@ use crate::config::{Config, Origin, Sources};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::interrupt::Interrupts;
-use crate::local::{LEASE, absolute, keeper, left_over, open_store, temporary};
+use crate::local::{LEASE, absolute, keeper, left_over, open_store, refused, temporary};
 use crate::render::Terminal;
 
 /// How long the runtime's own threads may take after everything of ours is closed.
@@ -207,6 +207,8 @@ fn not_bound(config: &Config, error: &BindError) -> Failure {
                 failure
             }
         }
+        BindError::Store(error) => refused(error),
+        BindError::NoRandomness => Failure::broken(error.to_string()),
         // What is wrong alone was refused with its place when it was read; this is what the server alone can know.
         error => Failure::usage(error.to_string()),
     }
