@@ -49,6 +49,9 @@ fn allowed(status: StatusCode, code: &str, nobody: bool) -> Option<&'static str>
             "the server wants a token: `staunch token create NAME --login USER` makes one; give it in $STAUNCH_TOKEN or by --token-file",
         ),
         (401, _) => Some("the token is mistyped, expired or revoked, or its user is kept out"),
+        (403, "password_needed") => {
+            Some("only a token of scope admin makes tokens by itself; --login NAME asks for the password")
+        }
         (403, "forbidden") => Some("the token's scope or its user's role is too small for this"),
         (409, "no_session") => {
             Some("`staunch user create NAME --role admin` makes the first user; then try again with --login NAME")

@@ -123,6 +123,8 @@ fn a_token_is_listed_without_itself_and_worthless_once_revoked() {
     let id = rows["items"][0]["id"].as_str().unwrap();
     assert_eq!(with(&bed, &server, &vera, &["token", "list", "--json"]).exits(0).json()["items"][0]["id"], id);
     with(&bed, &server, &vera, &["token", "list", "--user", "ada"]).exits(5);
+    let done = with(&bed, &server, &vera, &["token", "create", "more"]).exits(5);
+    assert!(done.err.contains("--login NAME asks for the password"), "{}", done.err);
     admins(&["token", "revoke", id, "--user", "vera"]);
     with(&bed, &server, &vera, &["token", "list"]).exits(5);
     server.stop();
@@ -255,4 +257,22 @@ fn no_secret_is_in_the_log_however_much_it_says() {
     for secret in [&ticket, &admin, PASSWORD] {
         assert!(!done.err.contains(secret), "the log has {secret}");
     }
+}
+
+#[test]
+fn guessing_a_password_is_slowed_down_and_says_for_how_long() {
+    let bed = Bed::new();
+    let mut command = bed.serving(&[]);
+    command.env("STAUNCH_RATE_LOGIN", "2/1h");
+    let server = Serving::of(command);
+    set_up(&bed, &server);
+    let wrong = bed.file("wrong", "not the password");
+    let guess =
+        || server.run(&bed, &["token", "create", "x", "--login", "ada", "--password-file", wrong.to_str().unwrap()]);
+    for _ in 0..2 {
+        guess().exits(5);
+    }
+    let done = guess().exits(8);
+    assert!(done.err.contains("try again in"), "{}", done.err);
+    server.stop();
 }
