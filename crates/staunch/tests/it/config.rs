@@ -42,6 +42,18 @@ fn a_rate_is_shown_with_the_most_that_one_window_admits() {
 }
 
 #[test]
+fn the_files_in_the_manual_are_taken_as_they_are() {
+    let bed = Bed::new();
+    let blocks = crate::proxy::manual("toml");
+    assert!(blocks.len() >= 2);
+    for text in blocks {
+        let file = bed.file("staunch.toml", &text);
+        let keys = bed.run(&["config", "show", "--json", "--config", file.to_str().unwrap()]).exits(0).json();
+        assert_eq!(keys["public_url"], "https://staunch.example.org", "{text}");
+    }
+}
+
+#[test]
 fn a_wrong_configuration_stops_every_command_that_needs_it() {
     let bed = Bed::new();
     bed.file("staunch.toml", "listn = \"127.0.0.1:1234\"\n");

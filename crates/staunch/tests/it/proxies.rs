@@ -1,22 +1,24 @@
 //! Behind nginx and HAProxy, as the manual configures them.
 
+use std::process::Command;
+
 use serde_json::{Value, json};
 
 use crate::bed::{Bed, Running, Serving};
 use crate::closed::{PASSWORD, set_up};
 use crate::curl::{Answer, curl, post};
-use crate::proxy::{Kind, NAME, Proxy};
+use crate::proxy::{Kind, NAME, Proxy, manual};
 
 /// A server as the manual configures it for a proxy, but with few logins; an admin's token.
-fn serve(bed: &Bed, more: &[(&str, &str)]) -> (Serving, String) {
-    let mut command = bed.serving(&[]);
-    command
-        .env("STAUNCH_PUBLIC_URL", format!("https://{NAME}"))
-        .env("STAUNCH_TRUSTED_PROXIES", "127.0.0.1/32")
-        .env("STAUNCH_CLIENT_HEADER", "x-forwarded-for")
-        .env("STAUNCH_RATE_LOGIN", "2/1h")
-        .env("STAUNCH_RATE_ACCOUNT", "1000/1h")
-        .envs(more.iter().copied());
+fn serve(bed: &Bed) -> (Serving, String) {
+    let blocks = manual("toml");
+    let text = blocks.iter().find(|text| text.starts_with("# /etc/staunch/staunch.toml\n")).unwrap();
+    let file = bed.file("staunch.toml", text);
+    start(bed, bed.serving(&["--config", file.to_str().unwrap()]))
+}
+
+fn start(bed: &Bed, mut command: Command) -> (Serving, String) {
+    command.env("STAUNCH_RATE_LOGIN", "2/1h").env("STAUNCH_RATE_ACCOUNT", "1000/1h");
     let server = Serving::of(command);
     let admin = set_up(bed, &server);
     (server, admin)
@@ -42,7 +44,7 @@ fn addresses(server: &Serving, admin: &str) -> Vec<String> {
 
 fn a_client_is_who_the_proxy_saw(kind: Kind) {
     let bed = Bed::new();
-    let (server, admin) = serve(&bed, &[]);
+    let (server, admin) = serve(&bed);
     let proxy = Proxy::start(&bed, kind, &server.url);
     let forged = |address: &str| format!("x-forwarded-for: {address}");
     assert_eq!(wrong(&proxy, "127.0.0.2", &[]), 401);
@@ -77,7 +79,9 @@ fn a_client_is_who_haproxy_saw() {
 #[test]
 fn a_proxy_that_is_not_trusted_speaks_for_itself_alone() {
     let bed = Bed::new();
-    let (server, admin) = serve(&bed, &[("STAUNCH_TRUSTED_PROXIES", ""), ("STAUNCH_CLIENT_HEADER", "")]);
+    let mut command = bed.serving(&[]);
+    command.env("STAUNCH_PUBLIC_URL", format!("https://{NAME}"));
+    let (server, admin) = start(&bed, command);
     let proxy = Proxy::start(&bed, Kind::Nginx, &server.url);
     assert_eq!(wrong(&proxy, "127.0.0.2", &[]), 401);
     assert_eq!(wrong(&proxy, "127.0.0.3", &["-H", "x-forwarded-for: 198.51.100.1"]), 401);
@@ -91,7 +95,7 @@ fn a_proxy_that_is_not_trusted_speaks_for_itself_alone() {
 #[test]
 fn a_peer_that_is_trusted_may_name_the_client_and_no_other_may() {
     let bed = Bed::new();
-    let (server, _) = serve(&bed, &[]);
+    let (server, _) = serve(&bed);
     let url = format!("{}/api/v1/login", server.url);
     let wrong = |peer: &str, header: &str| {
         let body = json!({ "name": "ada", "password": "wrong password" });
@@ -113,7 +117,7 @@ fn a_peer_that_is_trusted_may_name_the_client_and_no_other_may() {
 
 fn a_browser_is_served_over_tls(kind: Kind) {
     let bed = Bed::new();
-    let (server, _) = serve(&bed, &[]);
+    let (server, _) = serve(&bed);
     let proxy = Proxy::start(&bed, kind, &server.url);
     let by_name = proxy.by_name("127.0.0.2");
     let by_name: Vec<&str> = by_name.iter().map(String::as_str).collect();
@@ -158,7 +162,7 @@ fn a_live_log_is_not_held_back(kind: Kind) {
         go.display()
     );
     bed.workflow("wait.yaml", &text);
-    let (server, admin) = serve(&bed, &[]);
+    let (server, admin) = serve(&bed);
     let proxy = Proxy::start(&bed, kind, &server.url);
     let mut command = bed.command(&["run", "wait", "--server", &format!("https://localhost:{}", proxy.tls)]);
     command.env("STAUNCH_TOKEN", &admin).env("SSL_CERT_FILE", &proxy.certificate);

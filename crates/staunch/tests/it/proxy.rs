@@ -103,12 +103,12 @@ impl Drop for Proxy {
     }
 }
 
-/// The one block of the manual in this language.
-fn manual(language: &str) -> String {
+/// The blocks of the manual in a language, in order.
+pub(crate) fn manual(language: &str) -> Vec<String> {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/operations.md");
     let page = std::fs::read_to_string(page).unwrap();
-    let (_, rest) = page.split_once(&format!("```{language}\n")).unwrap();
-    rest.split_once("```").unwrap().0.to_owned()
+    let begin = format!("```{language}\n");
+    page.split(&begin).skip(1).map(|rest| rest.split_once("```").unwrap().0.to_owned()).collect()
 }
 
 /// Replaces what must be there.
@@ -119,7 +119,7 @@ fn swap(text: &str, what: &str, with: &str) -> String {
 }
 
 fn nginx(directory: &Path, (certificate, key): (&Path, &Path), (plain, tls): (u16, u16), server: &str) -> String {
-    let text = swap(&manual("nginx"), "server 127.0.0.1:7878;", &format!("server {server};"));
+    let text = swap(&manual("nginx")[0], "server 127.0.0.1:7878;", &format!("server {server};"));
     let text = swap(&text, "    listen [::]:80;\n", "");
     let text = swap(&text, "    listen [::]:443 ssl http2;\n", "");
     let text = swap(&text, "listen 80;", &format!("listen 127.0.0.1:{plain};"));
@@ -142,7 +142,7 @@ fn haproxy(directory: &Path, (certificate, key): (&Path, &Path), (plain, tls): (
     let both = directory.join("both.pem");
     let read = |path: &Path| std::fs::read_to_string(path).unwrap();
     std::fs::write(&both, read(certificate) + &read(key)).unwrap();
-    let text = swap(&manual("haproxy"), "server staunch 127.0.0.1:7878", &format!("server staunch {server}"));
+    let text = swap(&manual("haproxy")[0], "server staunch 127.0.0.1:7878", &format!("server staunch {server}"));
     let text = swap(&text, "bind :80\n", &format!("bind 127.0.0.1:{plain}\n"));
     let text = swap(&text, "bind :443 ", &format!("bind 127.0.0.1:{tls} "));
     swap(&text, "/etc/haproxy/staunch.pem", both.to_str().unwrap())
