@@ -159,7 +159,7 @@ async fn spent(link: Option<&SetupLink>, server: &Server) {
 /// The engine over the accounts' store, if the server may listen where it is to.
 async fn open(config: &Config, place: &Place) -> Result<(Engine, Arc<dyn Accounts>), Failure> {
     let (store, logs) = open_store(&place.data, &config.limits, Durability::Full)?;
-    if let Err(failure) = door::admin(config, store.as_ref()).await {
+    if let Err(failure) = door::guard(config, store.as_ref()).await {
         Store::close(store.as_ref()).await;
         return Err(failure);
     }

@@ -38,10 +38,13 @@ pub(super) fn check(config: &Config, directory: Option<&Path>) -> Result<(), Fai
     if is_loopback(config.listen.value.ip()) || known { Ok(()) } else { Err(no_admin(config)) }
 }
 
-/// Whether there is an admin. If there is none, others must not reach the server: whoever came first could run any command as this user.
-pub(super) async fn admin(config: &Config, accounts: &dyn Accounts) -> Result<bool, Failure> {
+/// Refuses to listen where others reach the server while there is no admin: whoever came first would be it.
+pub(super) async fn guard(config: &Config, accounts: &dyn Accounts) -> Result<(), Failure> {
+    if is_loopback(config.listen.value.ip()) {
+        return Ok(());
+    }
     let has_admin = accounts.has_admin().await.map_err(|error| refused(&error))?;
-    if has_admin || is_loopback(config.listen.value.ip()) { Ok(has_admin) } else { Err(no_admin(config)) }
+    if has_admin { Ok(()) } else { Err(no_admin(config)) }
 }
 
 fn no_admin(config: &Config) -> Failure {
