@@ -130,6 +130,30 @@ fn a_token_is_listed_without_itself_and_worthless_once_revoked() {
     server.stop();
 }
 
+/// The run goes on: it is only this follower who may not look any more.
+#[test]
+fn whoever_follows_a_run_with_a_token_that_is_revoked_is_shown_out() {
+    let bed = Bed::new();
+    let go = bed.path("go");
+    let text = format!(
+        "steps: [{{id: a, run: 'echo first; while [ ! -e {} ]; do sleep 0.05; done; echo last'}}]",
+        go.display()
+    );
+    bed.workflow("wait.yaml", &text);
+    let server = bed.serve(&[]);
+    let admin = set_up(&bed, &server);
+    let made = with(&bed, &server, &admin, &["token", "create", "ci", "--scope", "run", "--json"]).exits(0).json();
+    let mut run = Running::start(command(&bed, &server, made["token"].as_str().unwrap(), &["run", "wait"]));
+    run.line(|line| line == "a | first");
+    with(&bed, &server, &admin, &["token", "revoke", made["id"].as_str().unwrap()]).exits(0);
+    let done = run.end().exits(5);
+    assert!(done.err.contains("revoked"), "{}", done.err);
+    std::fs::write(go, "").unwrap();
+    let log = with(&bed, &server, &admin, &["logs", "@last", "-f"]).exits(0).out;
+    assert_eq!(log, "a | first\na | last\n");
+    server.stop();
+}
+
 #[test]
 fn users_are_shown_changed_and_removed() {
     let bed = Bed::new();
