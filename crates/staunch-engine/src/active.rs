@@ -76,6 +76,9 @@ pub(crate) struct InHand {
     pub(crate) stop: Stop,
 }
 
+/// Attempts of a run that run on while the ends of others gather: then no processor idles for it.
+const CROWD: usize = 4;
+
 /// A run in this engine's hands.
 pub(crate) struct Active {
     pub(crate) head: Arc<RunHead>,
@@ -94,6 +97,10 @@ pub(crate) struct Active {
     waiting: Vec<Change>,
     /// In the commit that is under way.
     committing: Vec<Change>,
+    /// Attempts whose end was in the last commit.
+    crowd: usize,
+    /// Whether it waits for more ends before it commits.
+    pub(crate) gathering: bool,
     #[expect(dead_code, reason = "pays for the plan for as long as that is held")]
     charge: Charge,
 }
@@ -116,6 +123,8 @@ impl Active {
             outputs_bytes,
             waiting: Vec::new(),
             committing: Vec::new(),
+            crowd: 0,
+            gathering: false,
             charge,
         }
     }
@@ -134,6 +143,12 @@ impl Active {
         self.committing.is_empty() && !self.waiting.is_empty()
     }
 
+    /// Whether more attempts are likely to end within a moment: the last commit had several ends, and enough others run to keep the
+    /// machine busy meanwhile. A chain of steps has one at a time and never waits, whatever runs beside it.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.crowd > 1 && self.attempts.len() >= CROWD
+    }
+
     /// One commit of all that has happened since the last one. `slots` free slots may be filled with what becomes ready; it is
     /// lowered by those that are. `None` if nothing is left to record (every change was refused).
     pub(crate) fn next_commit(&mut self, worker: Incarnation, slots: &mut u32) -> Option<Commit> {
@@ -144,6 +159,7 @@ impl Active {
             }
         }
         let commit = draft.commit;
+        self.crowd = commit.ended.len();
         if commit.events.is_empty() {
             // Nothing new: who asked for what is recorded already hears so.
             self.recorded(self.version);

@@ -10,7 +10,7 @@ use staunch_flow::{Budgets, Outcome, Plan, RunOutcome, StepIndex};
 use staunch_store::{AttemptEnd, Incarnation, LogPlace, RevisionId, RunHead, RunId, Timestamp};
 use tokio::sync::oneshot;
 
-use super::{Active, Change, Stopping};
+use super::{Active, Change, InHand, Stopping};
 use crate::engine::CancelError;
 use crate::load::{Loaded, new_plan};
 
@@ -75,6 +75,30 @@ fn all_that_happened_goes_into_one_commit_and_only_free_slots_are_filled() {
     active.recorded(8);
     assert!(active.wants_commit());
     assert_eq!(active.next_commit(worker, &mut slots).unwrap().version, 8);
+}
+
+#[test]
+fn ends_gather_only_after_a_commit_of_several_and_while_enough_others_run() {
+    let text = format!("steps:\n{}", "  - needs: []\n    run: x\n".repeat(9));
+    let mut active = active(&text);
+    for step in 0..9 {
+        let (stop, _) = tokio::sync::watch::channel(None);
+        active.attempts.insert((StepIndex(step), 1), InHand { epoch: 1, stop });
+    }
+    let end = |active: &mut Active, steps: &[u32]| {
+        for step in steps {
+            active.attempts.remove(&(StepIndex(*step), 1));
+            active.push(ended(active, *step, Outcome::Succeeded));
+        }
+        active.next_commit(Incarnation::generate(), &mut 0).unwrap();
+        active.recorded(8);
+        active.is_crowded()
+    };
+    assert!(!active.is_crowded(), "nothing has ended yet");
+    assert!(!end(&mut active, &[0]), "one at a time, as in a chain beside long steps");
+    assert!(end(&mut active, &[1, 2]), "two at once, six run on");
+    assert!(end(&mut active, &[3, 4]), "four run on");
+    assert!(!end(&mut active, &[5, 6]), "two run on");
 }
 
 #[test]

@@ -129,7 +129,7 @@ impl Dispatch {
         let done = within_run_bound(*done, active, self.inner.limits.outputs_per_run_bytes_max);
         self.inner.ended(done.end.outcome);
         active.push(Change::Ended { end: done.end, outputs: done.outputs });
-        self.flush(run);
+        self.flush_soon(run);
     }
 }
 
