@@ -37,6 +37,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (rounds, calls) = if quick { (3, 20_000) } else { (15, 200_000) };
     let few = measure(FEW, rounds, calls)?;
     let many = measure(MANY, rounds, calls)?;
+    let memory = memory(rounds, calls, (many.bytes_a_session * MANY as f64) as usize);
     let sha = sha256(rounds, calls);
     let (peer_issue, peer_verify) = axum_csrf(rounds, calls / 10)?;
     let line = json!({
@@ -50,6 +51,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         "verify_ns_100": rounded(few.verify),
         "verify_ns_100k": rounded(many.verify),
         "bytes_a_session_100k": rounded(many.bytes_a_session),
+        "memory_ns_100k": rounded(memory),
         "sha256_64_ns": rounded(sha),
         "axum_csrf_issue_ns": rounded(peer_issue),
         "axum_csrf_verify_ns": rounded(peer_verify),
@@ -66,27 +68,24 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// A store with so many sessions. They were put in in another order than that in which they are asked for, so that the store's
-/// memory is met at random; what comes with a request, its id and its token, has just been read.
+/// A store with so many sessions, asked for at random; what comes with a request, its id and its token, has just been read.
 fn measure(sessions: usize, rounds: usize, calls: usize) -> Result<Speed, Box<dyn Error>> {
     let limits = StoreLimits { sessions_max: 2 * sessions, policy: Policy::Refuse, ..StoreLimits::default() };
     let store = CsrfStore::new(limits)?;
-    let ids: Vec<[u8; ID_CHARS]> = (0..sessions).map(|i| std::array::from_fn(|k| (i >> k) as u8)).collect();
     for i in 0..sessions {
         // 7,919 is a prime that divides neither count, so this visits each once.
-        store.issue(&ids[i * 7919 % sessions], 0)?;
+        store.issue(&id(i * 7919 % sessions), 0)?;
     }
-    let tokens: Vec<Token> = ids.iter().map(|id| store.current(id, 0)).collect::<Result<_, _>>()?;
+    let tokens: Vec<Token> = (0..sessions).map(|i| store.current(&id(i), 0)).collect::<Result<_, _>>()?;
     let stats = store.stats();
     if stats.sessions != sessions as u64 {
         return Err("a session found no room".into());
     }
     let mut right = 0;
-    let mut turn = 0;
+    let mut state = 1;
     let mut requests = |count: usize| -> Vec<([u8; ID_CHARS], Token)> {
-        let turns = (turn..turn + count).map(|turn| turn % sessions);
-        turn += count;
-        turns.map(|i| (ids[i], tokens[i].clone())).collect()
+        let sessions = (0..count).map(|_| random(&mut state) as usize % sessions);
+        sessions.map(|i| (id(i), tokens[i].clone())).collect()
     };
     let verify = median(rounds, calls, &mut requests, |(id, token)| {
         right += usize::from(store.verify(id, token.as_bytes(), 1) == Verdict::Valid);
@@ -103,12 +102,43 @@ fn measure(sessions: usize, rounds: usize, calls: usize) -> Result<Speed, Box<dy
     Ok(Speed { issue, current, verify, bytes_a_session: stats.bytes as f64 / sessions as f64 })
 }
 
+fn id(number: usize) -> [u8; ID_CHARS] {
+    std::array::from_fn(|i| (number >> (i % 20)) as u8)
+}
+
+/// Xorshift: good enough to choose sessions by.
+fn random(state: &mut u64) -> u64 {
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    *state >> 20
+}
+
 /// The floor: one block and its padding, as any token made of a hash costs at least.
 fn sha256(rounds: usize, calls: usize) -> f64 {
     let text = [7; 64];
     median(rounds, calls, &mut nothing, |()| {
         black_box(Sha256::digest(black_box(text)));
     })
+}
+
+/// Another floor: one read of memory that is not in a cache of the processor's own, from as many bytes as the store with many
+/// sessions has. Each call with so many sessions waits for one such read at least; with few it does not.
+fn memory(rounds: usize, calls: usize, bytes: usize) -> f64 {
+    const LINE: usize = 64;
+    let lines = bytes / LINE;
+    let mut order: Vec<usize> = (0..lines).collect();
+    let mut state = 1;
+    for i in (1..lines).rev() {
+        order.swap(i, random(&mut state) as usize % (i + 1));
+    }
+    // A ring through all lines: each holds where the next is, so that no read can begin before the last has ended.
+    let mut ring = vec![[0u64; LINE / 8]; lines];
+    for (i, line) in order.iter().enumerate() {
+        ring[*line][0] = order[(i + 1) % lines] as u64;
+    }
+    let mut at = 0;
+    median(rounds, calls, &mut nothing, |()| at = black_box(ring[at as usize][0]))
 }
 
 /// The peer's primitives, as a handler calls them: it binds a form to a cookie by HMAC-SHA-256, and holds no sessions.

@@ -57,18 +57,22 @@ impl Shard {
         again.or_else(|| self.issue(key, now, drawn))
     }
 
-    pub(super) fn verify(&mut self, key: Key, secret: &Secret, now: u32) -> Verdict {
+    pub(super) fn verify(&mut self, key: Key, token: &[u8], now: u32) -> Verdict {
         let now = self.advance(now);
-        match self.find(key) {
-            Some(place) => self.slab.ring(place).verify_secret(secret, now, self.ttl),
-            None => Verdict::Invalid,
+        let place = self.find(key);
+        // Read only now, though it needs no lock: the processor does it while it waits for the session's memory.
+        match (Secret::unmasked(token), place) {
+            (Err(verdict), _) => verdict,
+            (Ok(secret), Some(place)) => self.slab.ring(place).verify_secret(&secret, now, self.ttl),
+            (Ok(_), None) => Verdict::Invalid,
         }
     }
 
     /// Takes a session out. One lookup and one removal under one lock.
     pub(super) fn revoke(&mut self, key: Key) -> bool {
         let slab = &self.slab;
-        let Some(place) = self.index.remove(key[0], |place| slab.key(place) == key) else { return false };
+        let removed = self.index.remove(key[0], |place| slab.key(place) == key, |place| slab.key(place)[0]);
+        let Some(place) = removed else { return false };
         self.slab.give_back(place);
         true
     }
@@ -136,7 +140,8 @@ impl Shard {
             }
         }
         let place = self.slab.take(key)?;
-        self.index.insert(key[0], place);
+        let slab = &self.slab;
+        self.index.insert(key[0], place, |place| slab.key(place)[0]);
         Some(place)
     }
 

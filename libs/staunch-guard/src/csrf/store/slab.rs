@@ -28,14 +28,11 @@ struct Link {
     older: u16,
 }
 
-struct Chunk {
-    entries: Box<[Entry]>,
-    links: Box<[Link]>,
-}
-
 /// Places for at most `places_max` sessions, and a list through those that are taken.
 pub(super) struct Slab {
-    chunks: Vec<Chunk>,
+    chunks: Vec<Box<[Entry]>>,
+    /// One a place; they hold no secret, so they may move.
+    links: Vec<Link>,
     places_max: u16,
     len: u16,
     free: u16,
@@ -51,6 +48,7 @@ impl Slab {
     pub(super) fn new(places_max: u16) -> Self {
         Self {
             chunks: Vec::new(),
+            links: Vec::new(),
             places_max: places_max.min(NOWHERE - 1),
             len: 0,
             free: NOWHERE,
@@ -126,32 +124,35 @@ impl Slab {
     pub(super) fn release(&mut self) {
         if self.len == 0 {
             self.chunks = Vec::new();
+            self.links = Vec::new();
             self.free = NOWHERE;
         }
     }
 
     /// Bytes on the heap.
     pub(super) fn bytes(&self) -> usize {
-        self.chunks.len() * chunk_bytes() + self.chunks.capacity() * size_of::<Chunk>()
+        let table = self.chunks.capacity() * size_of::<Box<[Entry]>>();
+        self.chunks.len() * CHUNK * size_of::<Entry>() + table + self.links.capacity() * size_of::<Link>()
     }
 
     /// Bytes on the heap at most, with so many places.
     pub(super) fn bytes_max(places_max: u16) -> usize {
         let chunks = usize::from(places_max).div_ceil(CHUNK);
         // A vector doubles, and has room for four from the first on.
-        chunks * chunk_bytes() + chunks.next_power_of_two().max(4) * size_of::<Chunk>()
+        let table = chunks.next_power_of_two().max(4) * size_of::<Box<[Entry]>>();
+        chunks * CHUNK * (size_of::<Entry>() + size_of::<Link>()) + table
     }
 
     fn add_chunk(&mut self) {
         let first = self.chunks.len() * CHUNK;
-        let entries = std::iter::repeat_with(Entry::default).take(CHUNK).collect();
+        self.chunks.push(std::iter::repeat_with(Entry::default).take(CHUNK).collect());
         // The first place of the chunk is the next to be taken. Those beyond the bound of the last chunk are never reached,
         // as `take` asks for the bound first.
-        let links = (1..=CHUNK).map(|next| {
+        self.links.reserve_exact(CHUNK);
+        self.links.extend((1..=CHUNK).map(|next| {
             let newer = if next < CHUNK { (first + next) as u16 } else { NOWHERE };
             Link { newer, older: NOWHERE }
-        });
-        self.chunks.push(Chunk { entries, links: links.collect() });
+        }));
         self.free = first as u16;
     }
 
@@ -180,26 +181,22 @@ impl Slab {
     fn entry(&self, place: u16) -> &Entry {
         #[cfg(test)]
         self.touched.set(self.touched.get() + 1);
-        &self.chunks[usize::from(place) / CHUNK].entries[usize::from(place) % CHUNK]
+        &self.chunks[usize::from(place) / CHUNK][usize::from(place) % CHUNK]
     }
 
     fn entry_mut(&mut self, place: u16) -> &mut Entry {
         #[cfg(test)]
         self.touched.set(self.touched.get() + 1);
-        &mut self.chunks[usize::from(place) / CHUNK].entries[usize::from(place) % CHUNK]
+        &mut self.chunks[usize::from(place) / CHUNK][usize::from(place) % CHUNK]
     }
 
     fn link(&self, place: u16) -> &Link {
-        &self.chunks[usize::from(place) / CHUNK].links[usize::from(place) % CHUNK]
+        &self.links[usize::from(place)]
     }
 
     fn link_mut(&mut self, place: u16) -> &mut Link {
-        &mut self.chunks[usize::from(place) / CHUNK].links[usize::from(place) % CHUNK]
+        &mut self.links[usize::from(place)]
     }
-}
-
-fn chunk_bytes() -> usize {
-    CHUNK * (size_of::<Entry>() + size_of::<Link>())
 }
 
 #[cfg(test)]
@@ -208,7 +205,7 @@ mod tests {
 
     #[test]
     fn a_session_takes_132_bytes() {
-        assert_eq!((size_of::<Entry>(), size_of::<Link>(), chunk_bytes()), (128, 4, 64 * 132));
+        assert_eq!((size_of::<Entry>(), size_of::<Link>()), (128, 4));
     }
 
     /// A chunk's worth below, at and over its border, and all memory back.
