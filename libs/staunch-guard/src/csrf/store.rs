@@ -12,7 +12,7 @@ use self::shard::Shard;
 use self::slab::Key;
 use super::caller::Tokens;
 use super::random::{NoRandom, Random, SeededRandom, SystemRandom};
-use super::token::{Drawn, TOKEN_CHARS, Token};
+use super::token::{Drawn, Secret, Token};
 use super::verdict::Verdict;
 
 mod index;
@@ -185,12 +185,12 @@ impl<R: Random> CsrfStore<R> {
 
     /// Whether the token is live for the session. It extends no life and allocates nothing.
     pub fn verify(&self, session: &[u8], token: &[u8], now: u32) -> Verdict {
-        // What has not even the length is not looked at under a lock.
-        if token.len() != TOKEN_CHARS {
-            return if token.is_empty() { Verdict::Missing } else { Verdict::Malformed };
-        }
+        let secret = match Secret::unmasked(token) {
+            Ok(secret) => secret,
+            Err(verdict) => return verdict,
+        };
         let (key, shelf) = self.place(session);
-        shelf.shard().verify(key, token, now)
+        shelf.shard().verify(key, &secret, now)
     }
 
     /// How many secrets of the session are live, 0 to 5.

@@ -57,14 +57,11 @@ impl Shard {
         again.or_else(|| self.issue(key, now, drawn))
     }
 
-    pub(super) fn verify(&mut self, key: Key, token: &[u8], now: u32) -> Verdict {
+    pub(super) fn verify(&mut self, key: Key, secret: &Secret, now: u32) -> Verdict {
         let now = self.advance(now);
-        let place = self.find(key);
-        // Read only now, though it needs no lock: the processor does it while it waits for the session's memory.
-        match (Secret::unmasked(token), place) {
-            (Err(verdict), _) => verdict,
-            (Ok(secret), Some(place)) => self.slab.ring(place).verify_secret(&secret, now, self.ttl),
-            (Ok(_), None) => Verdict::Invalid,
+        match self.find(key) {
+            Some(place) => self.slab.ring(place).verify_secret(secret, now, self.ttl),
+            None => Verdict::Invalid,
         }
     }
 

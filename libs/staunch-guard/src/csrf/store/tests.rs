@@ -127,7 +127,7 @@ fn s9_a_million_sessions_stay_within_the_bounds() {
     // Every shard is full after so many.
     assert_eq!((stats.sessions, stats.evicted, stats.expired), (65_536, 1_000_000 - 65_536, 0));
     assert!(stats.bytes <= stats.bytes_max);
-    // 132 bytes in the slab, 8 in the index, and what 64 shards need to be.
+    // 132 bytes in the slab, 6 in the index, and what 64 shards need to be.
     assert!(stats.bytes / stats.sessions <= 141, "{} bytes", stats.bytes);
     assert_eq!(store.sweep(10_000 + DAY, usize::MAX), 65_536);
     assert_eq!(store.stats().bytes, size_of_val(&*store.shelves) as u64);
