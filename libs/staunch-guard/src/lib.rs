@@ -5,6 +5,8 @@
 //! answer, spawns nothing, and keeps no global: whoever builds a guard owns it, and passes it the time.
 #![forbid(unsafe_code)]
 
+pub mod csrf;
 mod refusal;
 
+pub use csrf::{Csrf, CsrfLayer, CsrfStore};
 pub use refusal::Refusal;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
-use super::{dag, idle, latency, runs};
+use super::{csrf, dag, idle, latency, runs};
 use crate::process;
 
 /// What a measurement is given.
@@ -35,12 +35,18 @@ pub(crate) fn run(arguments: &[&str]) -> Result<()> {
             word => bail!("what is {word:?}? see cargo xtask"),
         }
     }
+    if name == Some("csrf") {
+        let mut line = csrf::measure(quick)?;
+        line["machine"] = machine(quick);
+        println!("{line}");
+        return Ok(());
+    }
     let measure: fn(&Bench) -> Result<Value> = match name {
         Some("runs") => runs::measure,
         Some("dag") => dag::measure,
         Some("latency") => latency::measure,
         Some("idle") => idle::measure,
-        other => bail!("there is no bench {:?}: runs, dag, latency, idle", other.unwrap_or_default()),
+        other => bail!("there is no bench {:?}: runs, dag, latency, idle, csrf", other.unwrap_or_default()),
     };
 
     let staunch = match binary {
