@@ -6,6 +6,7 @@ mod dag;
 mod disk;
 mod idle;
 mod latency;
+mod rate;
 mod runs;
 mod serve;
 mod spawn;
