@@ -98,9 +98,15 @@ impl RateLayer {
         self
     }
 
-    /// The limiter, for its owner's sweeps and counts.
+    /// The limiter.
     pub fn limiter(&self) -> &Arc<Limiter> {
         &self.limiter
+    }
+
+    /// [`Limiter::sweep`] by the clock of the layer: for the owner's timer, each five minutes or so, until it has gone over all
+    /// sets. A courtesy to those who read the counts.
+    pub fn sweep(&self, sets_max: usize) -> u64 {
+        self.limiter.sweep(self.clock.now(), sets_max)
     }
 
     fn client(&self, parts: &mut Parts) -> Option<Client> {

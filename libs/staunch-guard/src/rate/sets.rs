@@ -129,7 +129,7 @@ impl<L: Latch> Sets<L> {
         self.settle(&self.stripes[set % STRIPES], gone);
     }
 
-    pub(crate) fn refund(&self, receipt: Receipt, now: impl FnOnce() -> u64) -> bool {
+    pub(crate) fn refund(&self, receipt: &Receipt, now: impl FnOnce() -> u64) -> bool {
         let Some(set) = self.sets.get(receipt.set) else { return false };
         set.with(|slots| {
             let valid = receipt.resets == self.resets.load(Ordering::Relaxed);
