@@ -37,7 +37,7 @@ type Governor = DefaultKeyedRateLimiter<IpAddr>;
 fn main() {
     let quick = std::env::args().any(|word| word == "--quick");
     let size = if quick {
-        Size { rounds: 3, checks: 500_000, flood_rounds: 1, flood_keys: 1_000_000 }
+        Size { rounds: 3, checks: 1_000_000, flood_rounds: 1, flood_keys: 1_000_000 }
     } else {
         Size { rounds: 15, checks: 2_000_000, flood_rounds: 3, flood_keys: 10_000_000 }
     };
