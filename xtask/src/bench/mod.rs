@@ -1,6 +1,7 @@
-//! Measurements of the whole binary against floors and peers.
+//! Measurements of the whole binary, or of one library, against floors and peers.
 
 mod client;
+mod csrf;
 mod dag;
 mod disk;
 mod idle;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
-use super::{dag, idle, latency, rate, runs};
+use super::{csrf, dag, idle, latency, rate, runs};
 use crate::process;
 
 /// What a measurement is given.
@@ -36,15 +36,17 @@ pub(crate) fn run(arguments: &[&str]) -> Result<()> {
         }
     }
     // A library needs no binary.
-    if name == Some("rate") {
-        return tell(rate::measure(quick)?, quick);
+    match name {
+        Some("rate") => return tell(rate::measure(quick)?, quick),
+        Some("csrf") => return tell(csrf::measure(quick)?, quick),
+        _ => {}
     }
     let measure: fn(&Bench) -> Result<Value> = match name {
         Some("runs") => runs::measure,
         Some("dag") => dag::measure,
         Some("latency") => latency::measure,
         Some("idle") => idle::measure,
-        other => bail!("there is no bench {:?}: runs, dag, latency, idle, rate", other.unwrap_or_default()),
+        other => bail!("there is no bench {:?}: runs, dag, latency, idle, rate, csrf", other.unwrap_or_default()),
     };
 
     let staunch = match binary {
