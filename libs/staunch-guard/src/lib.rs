@@ -12,7 +12,8 @@ mod refusal;
 
 pub use client::{Cidr, CidrError, Client, ForwardedBy, Network, Proxies};
 pub use csrf::{Csrf, CsrfLayer, CsrfStore};
-pub use rate::{Allowed, Decision, Denied, Key, NeverFits, Quota, QuotaError, Receipt, Stats, Table, TableError};
+pub use rate::{Allowed, Decision, Denied, Key, NeverFits, Quota, QuotaError, QuotaTextError, Receipt};
 pub use rate::{Caller, Callers, KeyKind, Limiter, POLICIES_MAX, Policy, PolicyError, PolicySet, Principal};
 pub use rate::{Clock, Coarse, Monotonic, Rate, RateFuture, RateLayer, Ruling, Standing};
+pub use rate::{Stats, Table, TableError};
 pub use refusal::Refusal;

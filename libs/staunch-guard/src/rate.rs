@@ -19,6 +19,6 @@ pub use hash::Key;
 pub use layer::{Rate, RateFuture, RateLayer};
 pub use limiter::{Caller, Limiter, Principal};
 pub use policy::{Callers, KeyKind, POLICIES_MAX, Policy, PolicyError, PolicySet};
-pub use quota::{Quota, QuotaError};
+pub use quota::{Quota, QuotaError, QuotaTextError};
 pub use ruling::{Ruling, Standing};
 pub use table::{Stats, Table, TableError};

@@ -12,7 +12,7 @@ use utoipa::{IntoResponses, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{events, health, landing, logs, metrics, runs, submit, workflows};
+use super::{audit, events, health, landing, login, logs, me, metrics, runs, submit, tokens, users, workflows};
 use crate::app::App;
 use crate::wire::{EndEvent, GapEvent, LogEvent, Problem, RunEvent};
 
@@ -29,6 +29,7 @@ use crate::wire::{EndEvent, GapEvent, LogEvent, Problem, RunEvent};
         (name = "runs", description = "What runs, ran, or shall run."),
         (name = "logs", description = "What steps said."),
         (name = "events", description = "What happens now."),
+        (name = "accounts", description = "Who may do what: users, sessions, tokens, and what they did."),
         (name = "health", description = "Whether the server is well."),
     )
 )]
@@ -71,6 +72,22 @@ fn all() -> OpenApiRouter<App> {
         .routes(routes!(logs::show_log))
         .routes(routes!(logs::download_log))
         .routes(routes!(events::follow_events))
+        .routes(routes!(login::set_up))
+        .routes(routes!(login::log_in))
+        .routes(routes!(login::log_out))
+        .routes(routes!(me::show_me))
+        .routes(routes!(me::show_csrf_token))
+        .routes(routes!(me::change_password))
+        .routes(routes!(me::list_my_sessions, me::end_my_sessions))
+        .routes(routes!(me::end_my_session))
+        .routes(routes!(tokens::list_my_tokens, tokens::create_my_token))
+        .routes(routes!(tokens::revoke_my_token))
+        .routes(routes!(users::list_users, users::create_user))
+        .routes(routes!(users::show_user, users::change_user, users::delete_user))
+        .routes(routes!(users::list_user_sessions, users::end_user_sessions))
+        .routes(routes!(users::list_user_tokens))
+        .routes(routes!(users::revoke_user_token))
+        .routes(routes!(audit::list_audit))
         .routes(routes!(openapi_json));
     OpenApiRouter::with_openapi(Head::openapi())
         .nest("/api/v1", api)

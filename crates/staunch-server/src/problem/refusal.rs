@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 use super::code::Code;
 use crate::wire::{Problem, ProblemDetail};
@@ -22,12 +22,20 @@ struct Inner {
     errors: Vec<ProblemDetail>,
     retry_after: Option<u64>,
     secret: Option<String>,
+    headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl Refusal {
     /// A refusal of this kind.
     pub(crate) fn new(code: Code) -> Self {
-        Self(Box::new(Inner { code, detail: None, errors: Vec::new(), retry_after: None, secret: None }))
+        Self(Box::new(Inner {
+            code,
+            detail: None,
+            errors: Vec::new(),
+            retry_after: None,
+            secret: None,
+            headers: Vec::new(),
+        }))
     }
 
     /// What is wrong this time. The client reads it.
@@ -46,6 +54,37 @@ impl Refusal {
     pub(crate) fn retry_after(mut self, after: Duration) -> Self {
         self.0.retry_after = Some(u64::try_from(after.as_millis().div_ceil(1000)).unwrap_or(u64::MAX).max(1));
         self
+    }
+
+    /// Its answer has this header too.
+    pub(crate) fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.0.headers.push((name, value));
+        self
+    }
+
+    /// Its answer has these headers too.
+    pub(crate) fn headers(mut self, headers: HeaderMap) -> Self {
+        let named = headers.into_iter().scan(None, |last, (name, value)| {
+            // A map gives a name once and then only values.
+            *last = name.or_else(|| last.clone());
+            last.clone().map(|name| (name, value))
+        });
+        self.0.headers.extend(named);
+        self
+    }
+
+    /// A refusal of a guard, in our manner.
+    pub(crate) fn of_guard(refusal: &staunch_guard::Refusal) -> Self {
+        let Some(code) = Code::of(refusal.code) else {
+            return Self::internal(format_args!("a guard refuses by an unknown word: {}", refusal.code));
+        };
+        let mut ours = Self::new(code);
+        if let Some(origin) = refusal.members.get("origin") {
+            // What it saw, so that who set up a proxy finds what to change.
+            ours = ours.detail(format_args!("the origin is {origin}"));
+        }
+        ours.0.retry_after = refusal.retry_after;
+        ours
     }
 
     /// A failure of ours: the log gets the text, the client only the request's id.
@@ -77,7 +116,7 @@ impl Refusal {
 
     /// The answer.
     pub(crate) fn render(self, request_id: &str, path: &str) -> Response {
-        let Inner { code, detail, errors, retry_after, secret: _ } = *self.0;
+        let Inner { code, detail, errors, retry_after, secret: _, headers: own } = *self.0;
         let problem = Problem {
             kind: format!("/problems/{}", code.word()),
             title: code.title().to_owned(),
@@ -96,6 +135,14 @@ impl Refusal {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if let Some(seconds) = retry_after {
             headers.insert(RETRY_AFTER, seconds.into());
+        }
+        if code.status() == StatusCode::UNAUTHORIZED {
+            // RFC 9110 section 15.5.2: a 401 says how to be known. RFC 6750 section 3.1 has the error's word.
+            let challenge = if code == Code::InvalidToken { "Bearer error=\"invalid_token\"" } else { "Bearer" };
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        }
+        for (name, value) in own {
+            headers.append(name, value);
         }
         if code.leaves_body_unread() {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));

@@ -2,11 +2,12 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use staunch_engine::{CloseCount, Engine, EngineConfig};
-use staunch_server::{Server, bind, is_loopback};
-use staunch_store::Durability;
+use staunch_server::{BindError, Server, bind, is_loopback};
+use staunch_store::{Durability, Sqlite};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -114,14 +115,15 @@ async fn serve(
     mut stop: Interrupts,
     terminal: &mut Terminal,
 ) -> Result<Exit, Failure> {
-    let engine = open(config, place).await?;
+    let (engine, accounts) = open(config, place).await?;
     let listen = config.listen.value;
-    let server = match bind(engine.clone(), listen).await {
+    let server = match bind(engine.clone(), accounts, listen).await {
         Ok(server) => server,
         Err(error) => {
             let count = engine.close().await;
             let failure = Failure::broken(format!("cannot listen on {listen}: {error}"));
-            let failure = if error.kind() == std::io::ErrorKind::AddrInUse {
+            let in_use = matches!(&error, BindError::Listen(error) if error.kind() == std::io::ErrorKind::AddrInUse);
+            let failure = if in_use {
                 failure.hint("another server may be running there; --listen takes another address")
             } else {
                 failure
@@ -143,7 +145,7 @@ async fn serve(
     }
 }
 
-async fn open(config: &Config, place: &Place) -> Result<Engine, Failure> {
+async fn open(config: &Config, place: &Place) -> Result<(Engine, Arc<Sqlite>), Failure> {
     let (store, logs) = open_store(&place.data, &config.limits, Durability::Full)?;
     let engine = EngineConfig {
         limits: config.limits,
@@ -154,7 +156,9 @@ async fn open(config: &Config, place: &Place) -> Result<Engine, Failure> {
         base_env: environment(),
         workspace: None,
     };
-    Engine::open(engine, store, logs).await.map_err(|error| Failure::broken(error.to_string()))
+    let accounts = Arc::clone(&store);
+    let engine = Engine::open(engine, store, logs).await.map_err(|error| Failure::broken(error.to_string()))?;
+    Ok((engine, accounts))
 }
 
 /// What every step finds in its environment, and nothing else: the server's own secrets never reach a step.

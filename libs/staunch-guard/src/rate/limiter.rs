@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use http::{HeaderValue, Method};
+use http::{HeaderMap, HeaderValue, Method};
 use staunch_bounded::{Count, Counted};
 
 use super::clock::Clock;
@@ -14,6 +14,7 @@ use super::policy::{KeyKind, Policy, PolicyError, PolicySet};
 use super::ruling::{Ruling, Standing};
 use super::table::{Stats, Table};
 use crate::client::Client;
+use crate::refusal::Refusal;
 
 /// Several policies, each with its table.
 ///
@@ -179,6 +180,17 @@ impl Limiter {
     /// The name of the policy at a place of [`Standing::policy`].
     pub(crate) fn name(&self, at: usize) -> &str {
         self.rules.get(at).map_or("", |rule| &rule.policy.name)
+    }
+
+    /// The refusal of a request that a ruling denies, for a server that asks the limiter without a [`crate::RateLayer`]; `None` if it
+    /// is admitted.
+    pub fn refusal(&self, ruling: &Ruling) -> Option<Refusal> {
+        headers::refusal(self, ruling)
+    }
+
+    /// Adds to an answer what a ruling leaves: `RateLimit-Policy` and `RateLimit`.
+    pub fn tell(&self, ruling: &Ruling, answer: &mut HeaderMap) {
+        headers::add(answer, self, ruling);
     }
 
     /// The value of `RateLimit-Policy`, rendered once.

@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+mod text;
+
+pub use text::QuotaTextError;
+
 /// `count` requests in each `window`, of which `burst` at once.
 ///
 /// Counted by GCRA, the generic cell rate algorithm (ITU-T I.371, appendix A) in its virtual-scheduling form: one number a
