@@ -8,4 +8,5 @@ mod client;
 mod live;
 mod logs;
 mod metrics;
+mod pages;
 mod stop;
