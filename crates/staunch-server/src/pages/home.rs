@@ -96,7 +96,10 @@ impl<'a> Home<'a> {
                                 tr {
                                     td data-title="Name" { a href={ "/api/v1/workflows/" (known.workflow.name) } { (known.workflow.name) } }
                                     td data-title="What it does" { (known.workflow.description.as_deref().unwrap_or("–")) }
-                                    td data-title="Steps" class="last" { (known.workflow.steps.len()) }
+                                    td data-title="Steps" class="last" {
+                                        @let steps = known.workflow.steps.len();
+                                        (steps) span class="unit" { @if steps == 1 { "step" } @else { "steps" } }
+                                    }
                                 }
                             }
                         }
