@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use staunch_engine::{CloseCount, Engine, EngineConfig};
 use staunch_server::{BindError, Server, bind, is_loopback};
-use staunch_store::{Durability, Sqlite};
+use staunch_store::{Accounts, Durability, Sqlite};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
+use super::setup::SetupLink;
 use super::{demo, grant, notify, trace};
 use crate::cli::{AllFlags, Serve};
 use crate::config::{Config, Origin, Sources};
@@ -117,7 +118,7 @@ async fn serve(
 ) -> Result<Exit, Failure> {
     let (engine, accounts) = open(config, place).await?;
     let listen = config.listen.value;
-    let server = match bind(engine.clone(), accounts, listen).await {
+    let server = match bind(engine.clone(), Arc::clone(&accounts) as Arc<dyn Accounts>, listen).await {
         Ok(server) => server,
         Err(error) => {
             let count = engine.close().await;
@@ -131,10 +132,28 @@ async fn serve(
             return Err(if count == CloseCount::default() { failure } else { left_over(&count) });
         }
     };
+    let origin = format!("http://{}", server.local_addr());
+    let mut link = match SetupLink::open(accounts, &place.data, &origin).await {
+        Ok(link) => link,
+        Err(failure) => {
+            let count = close(&server, &engine).await;
+            return Err(if count == CloseCount::default() { failure } else { left_over(&count) });
+        }
+    };
+    if let Some(link) = &link {
+        terminal.line(format_args!("set up:    {}", link.url()));
+    }
     welcome(&server, place, demo, terminal);
     notify::notify("READY=1");
-    let signal = stop.next().await;
+    let signal = loop {
+        tokio::select! {
+            signal = stop.next() => break signal,
+            () = spent(link.as_ref()) => link = None,
+        }
+    };
     notify::notify("STOPPING=1");
+    // Its file goes before anything that may take long.
+    drop(link);
     terminal.line(format_args!("{signal}: closing; once more stops at once"));
     terminal.flush();
     tokio::select! {
@@ -142,6 +161,14 @@ async fn serve(
         signal = stop.next() => {
             Err(Failure::new(Exit::Interrupted, format!("{signal} once more: stopped without closing; the store recovers at the next start")))
         }
+    }
+}
+
+/// Waits until there is no use for the link any more; for ever if there is none.
+async fn spent(link: Option<&SetupLink>) {
+    match link {
+        Some(link) => link.spent().await,
+        None => std::future::pending().await,
     }
 }
 

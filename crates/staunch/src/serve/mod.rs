@@ -4,6 +4,7 @@ mod daemon;
 mod demo;
 mod grant;
 mod notify;
+mod setup;
 mod trace;
 
 pub(crate) use daemon::run;
