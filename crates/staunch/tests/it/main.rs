@@ -3,9 +3,11 @@
 
 mod bed;
 mod cutter;
+mod driver;
 mod examples;
 mod kills;
 
+mod browser;
 mod commands;
 mod config;
 mod local;
