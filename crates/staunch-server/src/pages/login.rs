@@ -69,8 +69,7 @@ impl LoginForm<'_> {
                 }
             }
             p class="quiet small" {
-                "Forgot the password? Whoever has a shell on the server can set another one: "
-                code { "staunch user change NAME" }
+                "Forgot the password? An admin can set another one: " code { "staunch user change NAME" }
             }
         };
         layout::page(status, &Frame { title: "Log in", narrow: true, ..Frame::default() }, &body)
@@ -101,7 +100,12 @@ pub(super) async fn show(
     }
     let note = caller.expired.then_some("Your session is over. Please log in again.");
     let shown = LoginForm { next, note, ..LoginForm::default() };
-    with_form(&app, &headers, |token| LoginForm { token, ..shown }.page(StatusCode::OK))
+    let mut response = with_form(&app, &headers, |token| LoginForm { token, ..shown }.page(StatusCode::OK))?;
+    if caller.expired {
+        // What stands for nothing is not looked for again with each request.
+        response.headers_mut().append(SET_COOKIE, app.auth.cookies.no_session());
+    }
+    Ok(response)
 }
 
 /// Takes the form.

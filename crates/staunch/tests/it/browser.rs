@@ -20,7 +20,7 @@ fn set_up(bed: &Bed) -> (Serving, Browser) {
     let serving = bed.serve(&[]);
     let browser = Browser::start();
     browser.open(&link(bed));
-    browser.until("the ticket is in the form", |browser| value(browser, "#ticket") != "");
+    browser.until("the ticket is in the form", |browser| !value(browser, "#ticket").is_empty());
     browser.fill("#name", "ada");
     browser.fill("#password", PASSWORD);
     browser.submit("main button");
@@ -209,6 +209,37 @@ fn other_origins_change_nothing() {
     browser.open(&format!("{}/framing?{}/", evil.url, serving.url));
     browser.enter_frame();
     assert!(!browser.text().contains("ada"), "{}", browser.text());
+    evil.end();
+    close(serving, browser);
+}
+
+/// Before there is an admin whoever is on this machine is one, and so is a browser that other sites send to us.
+#[test]
+fn in_open_mode_other_origins_start_nothing() {
+    let bed = Bed::new();
+    bed.workflow("touch.yaml", "steps: [{ id: touch, run: 'true' }]\n");
+    let serving = bed.serve(&[]);
+    let browser = Browser::start();
+    let evil = Evil::start(&serving.url);
+    let by_name = serving.url.replace("127.0.0.1", "localhost");
+    for (page, target) in
+        [(&evil.url, &serving.url), (&evil.by_name, &serving.url), (&evil.url, &by_name), (&evil.by_name, &by_name)]
+    {
+        for path in ["/api/v1/workflows/touch/runs", "/setup", "/api/v1/users"] {
+            browser.open(&format!("{page}/form?{target}{path}"));
+            browser.submit("button");
+            assert_eq!(browser.status(), 403, "{page} {target}{path}: {}", browser.text());
+        }
+        browser.open(&format!("{page}/frame?{target}/api/v1/workflows/touch/runs"));
+        browser.enter_frame();
+        browser.submit("button");
+    }
+    assert_eq!(
+        serving.run(&bed, &["runs", "--json", "--server", &serving.url]).exits(0).out.matches("run_").count(),
+        0
+    );
+    browser.open(&format!("{}/", serving.url));
+    assert!(browser.text().contains("Open mode"), "nobody was made: {}", browser.text());
     evil.end();
     close(serving, browser);
 }
