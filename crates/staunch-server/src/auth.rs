@@ -33,7 +33,7 @@ use staunch_guard::csrf::{Counters, Origins, PreSession, SystemRandom};
 use staunch_store::{Accounts, StoreError};
 use tokio::sync::Semaphore;
 
-pub(crate) use caller::{Caller, Principal, SessionCaller};
+pub(crate) use caller::{Caller, Leaves, Principal, SessionCaller};
 pub(crate) use cookie::Cookies;
 pub(crate) use login::Begun;
 pub(crate) use session::Sessions;

@@ -1,6 +1,7 @@
 //! Who calls.
 
 use std::convert::Infallible;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
@@ -8,7 +9,11 @@ use http::request::Parts;
 use staunch_store::{Actor, Fingerprint, LiveSession, LiveToken, Role, Scope, UserId, UserRow, Via};
 use tokio_util::sync::CancellationToken;
 
+use super::session::left;
 use super::visitor::Visitor;
+
+/// Ends when a caller is not let in any more.
+pub(crate) type Leaves = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Who calls, and what they may do. In the extensions of every request that reaches a handler.
 #[derive(Clone, Debug)]
@@ -90,13 +95,25 @@ impl Caller {
         }
     }
 
-    /// Cancelled when they are not let in any more: what they hold open ends then. `None` if that does not happen.
-    pub(crate) fn alive(&self) -> Option<&CancellationToken> {
-        match &self.principal {
-            Principal::Nobody | Principal::Local => None,
-            Principal::Session(session) => Some(&session.alive),
-            Principal::Token(token) => Some(&token.alive),
-        }
+    /// Ends when they are not let in any more, by revocation or by time: what they hold open ends then.
+    pub(crate) fn leaves(&self) -> Leaves {
+        let (alive, ends) = match &self.principal {
+            Principal::Nobody | Principal::Local => return Box::pin(std::future::pending()),
+            Principal::Session(session) => (session.alive.clone(), Some(session.live.session.ends_at)),
+            Principal::Token(token) => (token.alive.clone(), token.live.token.expires_at),
+        };
+        Box::pin(async move {
+            let over = async {
+                match ends {
+                    Some(ends) => tokio::time::sleep(left(ends)).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = alive.cancelled() => {}
+                () = over => {}
+            }
+        })
     }
 
     /// Whether the caller proves enough to do without giving the password again: on this machine before there is an admin, or with a

@@ -67,9 +67,11 @@ impl Auth {
     pub(crate) async fn change_user(&self, id: UserId, change: UserChange, actor: Actor) -> Result<UserRow, Refusal> {
         let changed = self.see_through(move |accounts, sessions, tokens| async move {
             let changed = accounts.change_user(id, change, actor).await;
-            // The one that is kept too: what its user may do is to be read again.
-            sessions.forget_user(id, None);
-            tokens.forget_user(id);
+            if !matches!(changed, Ok(UserChanged::Unknown | UserChanged::LastAdmin)) {
+                // The one that is kept too: what its user may do is to be read again.
+                sessions.forget_user(id, None);
+                tokens.forget_user(id);
+            }
             changed
         });
         match changed.await? {
@@ -86,8 +88,10 @@ impl Auth {
     pub(crate) async fn delete_user(&self, id: UserId, actor: Actor) -> Result<(), Refusal> {
         let deleted = self.see_through(move |accounts, sessions, tokens| async move {
             let deleted = accounts.delete_user(id, actor).await;
-            sessions.forget_user(id, None);
-            tokens.forget_user(id);
+            if !matches!(deleted, Ok(UserDeleted::Unknown | UserDeleted::LastAdmin)) {
+                sessions.forget_user(id, None);
+                tokens.forget_user(id);
+            }
             deleted
         });
         match deleted.await? {
@@ -138,7 +142,10 @@ impl Auth {
     ) -> Result<(), Refusal> {
         let revoked = self.see_through(move |accounts, sessions, _| async move {
             let revoked = accounts.revoke_session(user, handle, actor).await;
-            sessions.forget_handle(handle);
+            // Not if there was none: the handle may be another user's, whose CSRF secrets are not this one's to forget.
+            if !matches!(revoked, Ok(false)) {
+                sessions.forget_handle(handle);
+            }
             revoked
         });
         if revoked.await? { Ok(()) } else { Err(Refusal::new(Code::UnknownSession)) }
@@ -166,7 +173,9 @@ impl Auth {
     pub(crate) async fn revoke_token(&self, id: TokenId, owner: UserId, actor: Actor) -> Result<(), Refusal> {
         let revoked = self.see_through(move |accounts, _, tokens| async move {
             let revoked = accounts.revoke_token(id, Some(owner), actor).await;
-            tokens.forget(id);
+            if !matches!(revoked, Ok(false)) {
+                tokens.forget(id);
+            }
             revoked
         });
         if revoked.await? { Ok(()) } else { Err(Refusal::new(Code::UnknownToken)) }

@@ -46,7 +46,7 @@ impl Cookies {
         self.set(self.form_name(), value, &format!("; Max-Age={FORM_TTL_SECONDS}"))
     }
 
-    /// Takes the cookie of forms away.
+    /// Takes the cookie of forms away: at login.
     pub(crate) fn no_form(self) -> HeaderValue {
         self.set(self.form_name(), "", "; Max-Age=0")
     }
@@ -84,7 +84,8 @@ mod tests {
             }
             headers
         };
-        let cases: &[(&[&str], Result<Option<&str>, Twice>)] = &[
+        type Case<'a> = (&'a [&'a str], Result<Option<&'a str>, Twice>);
+        let cases: &[Case<'_>] = &[
             (&[], Ok(None)),
             (&["staunch_session=a"], Ok(Some("a"))),
             (&["x=1; staunch_session=a; y=2"], Ok(Some("a"))),
@@ -109,6 +110,7 @@ mod tests {
             text(Cookies::new(true).no_session()),
             "__Host-staunch=; Path=/; HttpOnly; SameSite=Lax; Secure; Max-Age=0"
         );
+        assert_eq!(text(Cookies::new(false).no_form()), "staunch_form=; Path=/; HttpOnly; SameSite=Lax; Max-Age=0");
         assert!(Cookies::new(true).session("a").is_sensitive());
     }
 }

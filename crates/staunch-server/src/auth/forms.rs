@@ -42,3 +42,42 @@ impl Auth {
         Reason::of(verdict).map_or(Ok(()), |reason| Err(Refusal::of_guard(&reason.refusal())))
     }
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use std::sync::Arc;
+
+    use http::header::COOKIE;
+    use staunch_engine::{Limits, Tasks};
+    use staunch_store::{Durability, Sqlite};
+
+    use super::*;
+    use crate::config::{ServerConfig, Settings};
+
+    #[tokio::test]
+    async fn a_form_is_good_with_its_own_cookie_only() {
+        let data = tempfile::TempDir::new().unwrap();
+        let limits = Limits::default();
+        let store = Arc::new(Sqlite::open(data.path(), limits.store(), Durability::Off).unwrap());
+        let settings = Settings::of(&ServerConfig::default()).unwrap();
+        let auth = Auth::new(store, settings, &limits, &Tasks::new()).await.unwrap();
+        let with = |cookie: &HeaderValue| {
+            let mut headers = HeaderMap::new();
+            let pair = cookie.to_str().unwrap().split(';').next().unwrap();
+            headers.insert(COOKIE, pair.parse().unwrap());
+            headers
+        };
+        let form = auth.form(&HeaderMap::new()).unwrap();
+        let headers = with(&form.cookie.unwrap());
+        assert!(auth.check_form(&headers, &form.token).is_ok());
+        let second = auth.form(&headers).unwrap();
+        assert!(second.cookie.is_none() && second.token != form.token);
+        assert!(auth.check_form(&headers, &second.token).is_ok(), "two tabs share a cookie");
+        let code = |headers: &HeaderMap, token: &str| auth.check_form(headers, token).unwrap_err().code();
+        let other = with(&auth.form(&HeaderMap::new()).unwrap().cookie.unwrap());
+        assert_eq!(code(&other, &form.token), Code::CsrfTokenInvalid);
+        assert_eq!(code(&HeaderMap::new(), &form.token), Code::CsrfTokenMissing);
+        assert_eq!(code(&headers, "x"), Code::CsrfTokenMalformed);
+    }
+}

@@ -154,3 +154,54 @@ pub(super) fn left(then: Timestamp) -> Duration {
 fn age(then: Timestamp) -> Duration {
     Duration::from_millis(u64::try_from(wall().saturating_sub(then.0)).unwrap_or(0))
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use staunch_store::{Role, SessionRow, UserRow};
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn live(n: u128) -> LiveSession {
+        let user = UserRow {
+            id: UserId(Uuid::from_u128(n)),
+            name: "ada".to_owned(),
+            role: Role::Viewer,
+            disabled: false,
+            created_at: Timestamp(0),
+            password_changed_at: Timestamp(0),
+        };
+        let session = SessionRow {
+            handle: SessionHandle(Uuid::from_u128(n)),
+            user: user.id,
+            created_at: Timestamp(0),
+            seen_at: Timestamp(0),
+            expires_at: Timestamp(0),
+            ends_at: Timestamp(0),
+            label: String::new(),
+            address: String::new(),
+        };
+        LiveSession { session, user }
+    }
+
+    #[test]
+    fn a_csrf_token_lives_for_a_day_and_goes_with_its_session() {
+        let sessions = Sessions::new(4, Duration::from_secs(3_600)).unwrap();
+        let (one, two) = (Fingerprint::of(b"1"), Fingerprint::of(b"2"));
+        for (n, key) in [(1, one), (2, two)] {
+            sessions.known.put(key, live(n), Instant::now(), None, sessions.known.mark()).unwrap();
+        }
+        let token = sessions.csrf_token(one, false).unwrap();
+        let verdict = |key, now| sessions.verify(&key, token.as_bytes(), now);
+        assert_eq!(verdict(one, 0), Verdict::Valid);
+        assert_eq!(verdict(one, TTL_SECONDS), Verdict::Expired);
+        assert_eq!(verdict(two, 0), Verdict::Invalid);
+        sessions.forget_user(live(1).user.id, Some(live(1).session.handle));
+        assert_eq!(verdict(one, 0), Verdict::Valid, "the one that is kept is kept with its secrets");
+        sessions.forget_handle(live(1).session.handle);
+        assert_eq!(verdict(one, 0), Verdict::Invalid);
+        assert_eq!(sessions.csrf_token(one, false).unwrap_err().code(), Code::SessionExpired);
+        assert_eq!(sessions.count(), (1, 4, 0));
+    }
+}

@@ -127,6 +127,9 @@ async fn an_answer_has_an_id_and_a_problem_has_its_code() {
         let answer = stand.converse(format!("{head}\r\nconnection: close\r\n\r\n").as_bytes()).await;
         assert!(answer.starts_with(&format!("HTTP/1.1 {status}")) && answer.contains(code), "{answer}");
         assert!(answer.contains("application/problem+json") && !answer.contains("on purpose"), "{answer}");
+        for header in ["content-security-policy: default-src 'none';", "x-frame-options: DENY", "referrer-policy: "] {
+            assert!(answer.contains(header), "{header}: {answer}");
+        }
     }
     let answers = stand.tally.answers();
     assert_eq!((answers[1], answers[3], answers[4]), (1, 4, 1));

@@ -80,6 +80,10 @@ impl Bed {
         self.server.local_addr()
     }
 
+    pub(crate) fn server(&self) -> &Server {
+        &self.server
+    }
+
     pub(crate) async fn get(&self, path: &str) -> Answer {
         call(self.address(), "GET", path, &[], "").await
     }
