@@ -5,12 +5,14 @@ mod bed;
 mod closed;
 mod curl;
 mod cutter;
+mod driver;
 mod examples;
 mod kills;
 mod proxy;
 mod teller;
 
 mod accounts;
+mod browser;
 mod commands;
 mod config;
 mod credentials;
