@@ -57,13 +57,16 @@ pub(crate) fn ensure(tools: &[Tool]) -> Result<()> {
     bail!("these programs are missing:{words}\ninstall them, on Debian by: apt-get install {}", packages.join(" "))
 }
 
+/// Builds with the toolchain of this workspace; a newer one may not.
+const NEXTEST: &str = "cargo-nextest@0.9.151";
+
 /// Sees to it that `cargo nextest` works; builds it into `target/tools` if the machine has none.
 pub(crate) fn ensure_nextest() -> Result<()> {
     if process::exists("cargo-nextest") {
         return Ok(());
     }
     let root = process::tools();
-    let mut install = process::cargo(&["install", "--locked", "cargo-nextest"])?;
+    let mut install = process::cargo(&["install", "--locked", NEXTEST])?;
     // A test runner need not be fast itself: half the optimising, a fraction of the wait.
     install.arg("--root").arg(root).env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1").env("CARGO_PROFILE_RELEASE_LTO", "off");
     process::run(install)

@@ -73,8 +73,13 @@ impl Stopping {
 /// An attempt in our hands.
 pub(crate) struct InHand {
     pub(crate) epoch: u32,
+    /// How many attempts of its run had ended when it began.
+    pub(crate) began: u64,
     pub(crate) stop: Stop,
 }
+
+/// Attempts of a run that run on while the ends of others gather: then no processor idles for it.
+const CROWD: usize = 4;
 
 /// A run in this engine's hands.
 pub(crate) struct Active {
@@ -94,6 +99,12 @@ pub(crate) struct Active {
     waiting: Vec<Change>,
     /// In the commit that is under way.
     committing: Vec<Change>,
+    /// How many of its attempts have ended in our hands.
+    pub(crate) ends: u64,
+    /// Whether the last of them saw another one end while it ran.
+    pub(crate) crowded: bool,
+    /// Whether it waits for more ends before it commits.
+    pub(crate) gathering: bool,
     #[expect(dead_code, reason = "pays for the plan for as long as that is held")]
     charge: Charge,
 }
@@ -116,6 +127,9 @@ impl Active {
             outputs_bytes,
             waiting: Vec::new(),
             committing: Vec::new(),
+            ends: 0,
+            crowded: false,
+            gathering: false,
             charge,
         }
     }
@@ -132,6 +146,20 @@ impl Active {
     /// Whether it has something to commit and no commit is under way.
     pub(crate) fn wants_commit(&self) -> bool {
         self.committing.is_empty() && !self.waiting.is_empty()
+    }
+
+    /// Whether more attempts are likely to end within a moment: the last one that ended saw another end while it ran, and enough
+    /// run on to keep the machine busy meanwhile. A chain of steps has one at a time and never waits, whatever runs beside it.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.crowded && self.attempts.len() >= CROWD
+    }
+
+    /// An attempt is no longer in our hands.
+    pub(crate) fn let_go(&mut self, place: Place) -> Option<InHand> {
+        let hand = self.attempts.remove(&place)?;
+        self.crowded = hand.began < self.ends;
+        self.ends += 1;
+        Some(hand)
     }
 
     /// One commit of all that has happened since the last one. `slots` free slots may be filled with what becomes ready; it is

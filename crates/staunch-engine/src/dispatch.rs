@@ -37,6 +37,9 @@ const STORE_RETRY: Duration = Duration::from_secs(1);
 /// The loop turns this often even if every slot is taken and nothing happens: so people can see that it lives.
 const BEAT: Duration = Duration::from_secs(1);
 
+/// Ends of a run with many steps at once gather for so long before they are committed: each commit costs several pages and a sync.
+const GATHER: Duration = Duration::from_millis(1);
+
 /// Due attempts are asked for this often even if nobody said that there are any: a hint can get lost.
 const POLL: Duration = Duration::from_secs(1);
 
@@ -174,6 +177,12 @@ impl Dispatch {
             Event::Claimed { reserved, claims } => self.on_claimed(reserved, claims),
             Event::Loaded { run, loaded } => self.on_loaded(run, loaded),
             Event::Committed { commit, reserved, answer } => self.on_committed(commit, reserved, answer),
+            Event::Gathered { run } => {
+                if let Some(Held::Active(active)) = self.runs.get_mut(&run) {
+                    active.gathering = false;
+                }
+                self.flush(run);
+            }
             Event::Attempted { run, place, done } => self.on_attempted(run, place, done),
             Event::Renewed(renewal) => self.on_renewed(renewal),
             Event::Joined(Ok(())) => self.hungry = true,

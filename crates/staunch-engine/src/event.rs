@@ -36,6 +36,8 @@ pub(crate) enum Event {
         reserved: u32,
         answer: Result<Committed, StoreError>,
     },
+    /// A run has waited for more of its attempts to end.
+    Gathered { run: RunId },
     /// An attempt is over. `None`: it panicked.
     Attempted { run: RunId, place: Place, done: Option<Box<Done>> },
     /// The lease was renewed, or was not.

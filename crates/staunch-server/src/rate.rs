@@ -46,8 +46,8 @@ pub(crate) enum Payer<'a> {
     Name(&'a [u8]),
 }
 
-/// A charge: told in the answer's headers, or given back.
-#[derive(Clone, Copy, Debug)]
+/// A charge: told in the answer's headers, and given back once, if at all.
+#[derive(Debug)]
 pub(crate) struct Charge {
     rule: Rule,
     ruling: Ruling,
@@ -132,9 +132,9 @@ impl Throttle {
         }
     }
 
-    /// Gives a charge back. Once.
-    pub(crate) fn refund(&self, charge: &Charge) {
-        self.limiters[charge.rule as usize].refund(&charge.ruling, &*self.clock);
+    /// Gives a charge back.
+    pub(crate) fn refund(&self, charge: Charge) {
+        self.limiters[charge.rule as usize].refund(charge.ruling, &*self.clock);
     }
 
     /// Says in an answer what is left.
@@ -189,7 +189,7 @@ mod tests {
         let ada = Payer::Name(b"ada");
         for _ in 0..50 {
             let charge = throttle.charge(Rule::Password, ada).unwrap();
-            throttle.refund(&charge);
+            throttle.refund(charge);
         }
         for _ in 0..3 {
             throttle.charge(Rule::Password, ada).unwrap();

@@ -32,6 +32,7 @@ pub enum Network {
 impl Client {
     /// A client at this address. An IPv4 address in IPv6 clothes (`::ffff:0:0/96`, RFC 4291 section 2.5.5.2) is that IPv4
     /// address. It is told by its bits; how it was written does not matter.
+    #[inline]
     pub fn new(address: IpAddr) -> Self {
         Self { address: address.to_canonical() }
     }

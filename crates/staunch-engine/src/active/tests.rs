@@ -10,7 +10,7 @@ use staunch_flow::{Budgets, Outcome, Plan, RunOutcome, StepIndex};
 use staunch_store::{AttemptEnd, Incarnation, LogPlace, RevisionId, RunHead, RunId, Timestamp};
 use tokio::sync::oneshot;
 
-use super::{Active, Change, Stopping};
+use super::{Active, Change, InHand, Stopping};
 use crate::engine::CancelError;
 use crate::load::{Loaded, new_plan};
 
@@ -75,6 +75,28 @@ fn all_that_happened_goes_into_one_commit_and_only_free_slots_are_filled() {
     active.recorded(8);
     assert!(active.wants_commit());
     assert_eq!(active.next_commit(worker, &mut slots).unwrap().version, 8);
+}
+
+#[test]
+fn ends_gather_only_if_attempts_end_side_by_side_and_enough_others_run() {
+    let mut active = active(WIDE);
+    let begin = |active: &mut Active, step: u32| {
+        let (stop, _) = tokio::sync::watch::channel(None);
+        active.attempts.insert((StepIndex(step), 1), InHand { epoch: 1, began: active.ends, stop });
+    };
+    let end = |active: &mut Active, step: u32| {
+        active.let_go((StepIndex(step), 1)).unwrap();
+        active.is_crowded()
+    };
+    assert!(!active.is_crowded(), "nothing has ended yet");
+    (0..6).for_each(|step| begin(&mut active, step));
+    assert!(!end(&mut active, 0), "the first of all");
+    for step in 10..13 {
+        begin(&mut active, step);
+        assert!(!end(&mut active, step), "one after the other, as in a chain beside five long steps");
+    }
+    assert!(end(&mut active, 1), "it saw others end, four run on");
+    assert!(!end(&mut active, 2), "three run on");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use serde_json::json;
 use staunch_flow::{Event as PlanEvent, RunOutcome};
 use staunch_store::{Claimed, Commit, Committed, NewEvent, RunId, StoreError};
 
-use super::{Dispatch, Held, STORE_RETRY, stop_all};
+use super::{Dispatch, GATHER, Held, STORE_RETRY, stop_all};
 use crate::active::Change;
 use crate::event::Event;
 
@@ -27,6 +27,20 @@ impl Dispatch {
                 self.runs.insert(run, Held::Loading { claims: Vec::new(), changes: vec![change] });
                 self.load(run, Duration::ZERO);
             }
+        }
+    }
+
+    /// [`Self::flush`], after a moment if more attempts of the run are likely to end meanwhile.
+    pub(super) fn flush_soon(&mut self, run: RunId) {
+        let Some(Held::Active(active)) = self.runs.get_mut(&run) else { return };
+        if !active.wants_commit() || !active.is_crowded() {
+            return self.flush(run);
+        }
+        if !std::mem::replace(&mut active.gathering, true) {
+            self.set_going(async move {
+                tokio::time::sleep(GATHER).await;
+                Event::Gathered { run }
+            });
         }
     }
 
@@ -139,7 +153,7 @@ impl Dispatch {
             self.deadlines.remove(run);
             self.let_go(run);
         } else {
-            self.flush(run);
+            self.flush_soon(run);
         }
         self.inner.feed.wake(run);
     }

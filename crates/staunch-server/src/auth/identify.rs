@@ -30,9 +30,27 @@ enum Given {
     Bearer(Option<Fingerprint>),
 }
 
-/// Charges that an answer tells of: one for the address, one for the user.
+/// What an answer tells of charges, and the one that its handler may give back.
 #[derive(Debug, Default)]
-struct Told(Vec<Charge>);
+struct Told {
+    headers: HeaderMap,
+    own: Option<Charge>,
+}
+
+impl Told {
+    /// A charge that stays.
+    fn add(&mut self, auth: &Auth, charge: &Charge) {
+        auth.throttle.tell(charge, &mut self.headers);
+    }
+
+    /// Writes it into an answer.
+    fn tell(&self, mut response: Response) -> Response {
+        for (name, value) in &self.headers {
+            response.headers_mut().append(name.clone(), value.clone());
+        }
+        response
+    }
+}
 
 /// The middleware.
 pub(crate) async fn pass(State(app): State<App>, request: Request, next: Next) -> Response {
@@ -47,7 +65,7 @@ pub(crate) async fn pass(State(app): State<App>, request: Request, next: Next) -
     };
     let caller = match found.and_then(|caller| reads(auth, &request, &caller).map(|()| caller)) {
         Ok(caller) => caller,
-        Err(refusal) => return tell(auth, &told, refusal.into_response()),
+        Err(refusal) => return told.tell(refusal.into_response()),
     };
     let known = !matches!(caller.principal, Principal::Nobody);
     let expired = caller.expired;
@@ -57,8 +75,8 @@ pub(crate) async fn pass(State(app): State<App>, request: Request, next: Next) -
     if let Some(client) = client {
         extensions.insert(client);
     }
-    if let (Place::Row(Row { rule: Some(_), .. }), Some(charge)) = (place, told.0.first()) {
-        extensions.insert(Charged(*charge));
+    if let Some(charge) = told.own.take() {
+        extensions.insert(Charged::new(charge));
     }
     extensions.insert(caller);
     let mut response = next.run(Request::from_parts(request, body)).await;
@@ -70,14 +88,7 @@ pub(crate) async fn pass(State(app): State<App>, request: Request, next: Next) -
     if expired && !headers.contains_key(SET_COOKIE) {
         headers.append(SET_COOKIE, auth.cookies.no_session());
     }
-    tell(auth, &told, response)
-}
-
-fn tell(auth: &Auth, told: &Told, mut response: Response) -> Response {
-    for charge in &told.0 {
-        auth.throttle.tell(charge, response.headers_mut());
-    }
-    response
+    told.tell(response)
 }
 
 /// The client by the socket's peer, or by what a trusted proxy says.
@@ -103,7 +114,9 @@ async fn identify(
         return Ok(Caller { principal: Principal::Local, expired: false });
     }
     if let Some(rule) = rule {
-        told.0.push(auth.throttle.charge(rule, Payer::Address(client))?);
+        let charge = auth.throttle.charge(rule, Payer::Address(client))?;
+        told.add(auth, &charge);
+        told.own = Some(charge);
     }
     if fresh {
         return Ok(Caller::nobody());
@@ -116,14 +129,14 @@ async fn identify(
     match known {
         Some(caller) if caller.user().is_some() => {
             let user = caller.user_id().map(|id| id.0.into_bytes()).unwrap_or_default();
-            told.0.push(auth.throttle.charge(Rule::ApiToken, Payer::Name(&user))?);
+            told.add(auth, &auth.throttle.charge(Rule::ApiToken, Payer::Name(&user))?);
             Ok(caller)
         }
         // A cookie that stands for nothing was charged when it was looked for.
         Some(caller) => Ok(caller),
         None => {
             if !auth.mode.seems_open() {
-                told.0.push(auth.throttle.charge(Rule::Api, Payer::Address(client))?);
+                told.add(auth, &auth.throttle.charge(Rule::Api, Payer::Address(client))?);
             }
             Ok(Caller::nobody())
         }
@@ -172,7 +185,7 @@ async fn by_cookie(
             found
         }
         None => {
-            told.0.push(auth.throttle.charge(Rule::Api, Payer::Address(client))?);
+            told.add(auth, &auth.throttle.charge(Rule::Api, Payer::Address(client))?);
             None
         }
     };
@@ -198,7 +211,7 @@ async fn by_token(
             found
         }
         None => {
-            told.0.push(auth.throttle.charge(Rule::Api, Payer::Address(client))?);
+            told.add(auth, &auth.throttle.charge(Rule::Api, Payer::Address(client))?);
             None
         }
     };
@@ -209,9 +222,9 @@ async fn by_token(
 /// Whoever turned out to be somebody pays as that.
 fn settle(auth: &Auth, charge: Charge, good: bool, told: &mut Told) {
     if good {
-        auth.throttle.refund(&charge);
+        auth.throttle.refund(charge);
     } else {
-        told.0.push(charge);
+        told.add(auth, &charge);
     }
 }
 

@@ -45,8 +45,8 @@ impl Auth {
             return Err(Refusal::new(Code::LoginFailed));
         };
         let begun = self.begin(&user, visitor).await?;
-        for charge in [Some(charge), visitor.charged].into_iter().flatten() {
-            self.throttle.refund(&charge);
+        for charge in [Some(charge), visitor.charged.take()].into_iter().flatten() {
+            self.throttle.refund(charge);
         }
         self.tally.login(Login::Begun);
         Ok(begun)
@@ -130,7 +130,7 @@ impl Auth {
         if self.verified(credentials, password).await?.is_none_or(|found| found.id != user.id) {
             return Err(Refusal::new(Code::WrongPassword));
         }
-        self.throttle.refund(&charge);
+        self.throttle.refund(charge);
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::extract::FromRequestParts;
 use http::HeaderMap;
@@ -20,8 +21,20 @@ use crate::rate::Charge;
 pub(crate) struct Peer(pub(crate) SocketAddr);
 
 /// What a request was charged before it reached its handler, to be given back if it succeeds.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Charged(pub(crate) Charge);
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Charged(Arc<Mutex<Option<Charge>>>);
+
+impl Charged {
+    /// This.
+    pub(crate) fn new(charge: Charge) -> Self {
+        Self(Arc::new(Mutex::new(Some(charge))))
+    }
+
+    /// It, the first time. The lock is for that, and held for a moment; poisoned, it holds what it held.
+    pub(crate) fn take(&self) -> Option<Charge> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
 
 /// Bytes of a user agent that are kept; the store cuts there too.
 const LABEL_BYTES_MAX: usize = 200;
@@ -36,7 +49,7 @@ pub(crate) struct Visitor {
     /// The session whose id is in the cookie.
     pub(crate) claimed: Option<Fingerprint>,
     /// What the request was charged.
-    pub(crate) charged: Option<Charge>,
+    pub(crate) charged: Charged,
 }
 
 impl Visitor {
@@ -54,7 +67,7 @@ impl FromRequestParts<App> for Visitor {
             client: parts.extensions.get().copied(),
             label: label(&parts.headers),
             claimed: claimed(app.auth.cookies, &parts.headers),
-            charged: parts.extensions.get::<Charged>().map(|charged| charged.0),
+            charged: parts.extensions.get::<Charged>().cloned().unwrap_or_default(),
         })
     }
 }

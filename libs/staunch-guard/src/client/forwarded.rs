@@ -5,26 +5,26 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddrV4};
 /// The elements of one header line, last first; empty ones are left out (RFC 9110, section 5.6.1.2).
 ///
 /// From the right, because only there do proxies of ours write: an unfinished quotation that a client began on the left must
-/// not swallow what they appended.
+/// not swallow what they appended. Bytes, because nor must one that is no text.
 pub(crate) struct Hops<'a> {
-    rest: Option<&'a str>,
+    rest: Option<&'a [u8]>,
     quoted: bool,
 }
 
 impl<'a> Hops<'a> {
     /// `quoted`: whether commas may stand in quotation marks.
-    pub(crate) fn new(line: &'a str, quoted: bool) -> Self {
+    pub(crate) fn new(line: &'a [u8], quoted: bool) -> Self {
         Self { rest: Some(line), quoted }
     }
 }
 
 impl<'a> Iterator for Hops<'a> {
-    type Item = &'a str;
+    type Item = &'a [u8];
 
-    fn next(&mut self) -> Option<&'a str> {
+    fn next(&mut self) -> Option<&'a [u8]> {
         loop {
             let rest = self.rest?;
-            let comma = if self.quoted { last_comma(rest) } else { rest.rfind(',') };
+            let comma = if self.quoted { last_comma(rest) } else { rest.iter().rposition(|byte| *byte == b',') };
             let element = match comma {
                 Some(at) => {
                     self.rest = Some(&rest[..at]);
@@ -35,7 +35,7 @@ impl<'a> Iterator for Hops<'a> {
                     rest
                 }
             };
-            let element = element.trim_matches([' ', '\t']);
+            let element = element.trim_ascii();
             if !element.is_empty() {
                 return Some(element);
             }
@@ -44,8 +44,7 @@ impl<'a> Iterator for Hops<'a> {
 }
 
 /// The last comma outside quotation marks, seen from the right.
-fn last_comma(text: &str) -> Option<usize> {
-    let bytes = text.as_bytes();
+fn last_comma(bytes: &[u8]) -> Option<usize> {
     let mut inside = false;
     for at in (0..bytes.len()).rev() {
         match bytes[at] {

@@ -76,9 +76,9 @@ impl Proxies {
         };
         let quoted = self.by == ForwardedBy::Forwarded;
         let lines = headers.get_all(name).iter().rev();
-        let hops = lines.flat_map(|line| Hops::new(line.to_str().unwrap_or("?"), quoted));
+        let hops = lines.flat_map(|line| Hops::new(line.as_bytes(), quoted));
         for hop in hops.take(HOPS_MAX) {
-            let Some(address) = node(hop) else { break };
+            let Some(address) = str::from_utf8(hop).ok().and_then(node) else { break };
             last = Client::new(address);
             if !self.trusts(address) {
                 break;

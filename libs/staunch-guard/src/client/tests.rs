@@ -1,4 +1,5 @@
 use http::{HeaderMap, HeaderName, HeaderValue};
+use proptest::prelude::*;
 
 use super::*;
 
@@ -98,6 +99,33 @@ fn forwarded_is_read_as_rfc_7239_says() {
     ] {
         assert_eq!(client(&proxies, "10.0.0.1", "forwarded", lines), found, "{lines:?}");
     }
+}
+
+#[test]
+fn nothing_on_the_left_changes_what_a_proxy_adds() {
+    let config = ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() };
+    // Whatever a client may send, with what has a meaning more often than the rest.
+    let junk = "([,;=\"\\\\ ]|for|[0-9a-f:.\\[\\]]|[ -~]|\u{e9}){0,24}";
+    let added = ["203.0.113.1", "2001:db8::1", "unknown"];
+    proptest!(config, |(lines in prop::collection::vec(junk, 1..4), which in 0..added.len(), same_line: bool)| {
+        for by in [ForwardedBy::XForwardedFor, ForwardedBy::Forwarded] {
+            let (name, text) = match (&by, added[which]) {
+                (ForwardedBy::Forwarded, "2001:db8::1") => ("forwarded", "for=\"[2001:db8::1]\";proto=https".to_owned()),
+                (ForwardedBy::Forwarded, text) => ("forwarded", format!("by=_x;for={text}")),
+                (_, text) => ("x-forwarded-for", text.to_owned()),
+            };
+            let mut lines = lines.clone();
+            match lines.last_mut() {
+                Some(last) if same_line => *last += &format!(", {text}"),
+                _ => lines.push(text),
+            }
+            let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+            let found = client(&trusting(by), "10.0.0.1", name, &lines);
+            // `unknown` ends the walk at the peer.
+            let wanted = if added[which] == "unknown" { "10.0.0.1" } else { added[which] };
+            prop_assert_eq!(found, wanted, "{:?}", lines);
+        }
+    });
 }
 
 #[test]

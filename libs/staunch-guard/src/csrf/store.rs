@@ -21,22 +21,22 @@ mod slab;
 
 /// A day: what a token lives by default (ground row G2).
 pub const TTL_SECONDS: u32 = 24 * 60 * 60;
-/// Sessions by default: 8.8 MiB when full, 140 bytes each.
+/// Sessions by default: 8.7 MiB when full, 139 bytes each.
 pub const SESSIONS_MAX: usize = 65_536;
 
 /// Locks at most: enough that a few dozen threads seldom meet.
 const SHARDS_MAX: usize = 64;
 /// Sessions of a shard at least, so that a small store is not cut into shards that fill up by chance.
 const SHARD_SESSIONS_MIN: usize = 64;
-/// Sessions of a shard at most: what an index of 16 bits holds.
-const SHARD_SESSIONS_MAX: usize = index::PLACES_MAX;
+/// Sessions of a shard at most: places are numbered by 16 bits, one of which means nowhere.
+const SHARD_SESSIONS_MAX: usize = u16::MAX as usize - 1;
 /// Sessions a sweep takes out while it holds a lock; a few tens of microseconds.
 const POPS_A_LOCK: usize = 256;
 
 /// How large a store may be, and how old what it holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StoreLimits {
-    /// Sessions held; from 1 to 3,145,664, and brought into that range. They are spread over up to 64 shards by their keys, and
+    /// Sessions held; from 1 to 4,194,176, and brought into that range. They are spread over up to 64 shards by their keys, and
     /// each shard has an equal part of the bound, so shards begin to be full when the whole is full to about nine tenths.
     pub sessions_max: usize,
     /// Seconds a token lives; at this age it is dead.
@@ -77,7 +77,7 @@ pub struct StoreStats {
     pub refused: u64,
 }
 
-/// Secrets of many sessions, five each, in fixed memory: 132 bytes a session and 6 to 11 of index.
+/// Secrets of many sessions, five each, in fixed memory: 132 bytes a session and 4 to 7 of index.
 ///
 /// The bound holds at insertion and age is looked at when reading; each issue takes out up to two dead sessions, and
 /// [`CsrfStore::sweep`] more, at the cost of what it takes out. It spawns nothing: its owner calls `sweep` hourly, or never.

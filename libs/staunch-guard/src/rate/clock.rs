@@ -1,12 +1,10 @@
 //! Clocks: where the monotonic nanoseconds come from.
 
-use std::time::Instant;
-
 /// A monotonic clock, in nanoseconds since a moment of its own choice.
 ///
 /// It must not run backwards between two reads of which one happened before the other, on whatever threads. Who reads it and
-/// then waits for a lock brings a time that is a little old; that makes a limiter stricter and never looser (ratelimit
-/// proof, [`crate::Table`]).
+/// then waits for a lock brings a time that is a little old; that makes a limiter stricter and never looser (the proof is at
+/// [`crate::Table`]).
 pub trait Clock: Send + Sync {
     /// Nanoseconds now.
     fn now(&self) -> u64;
@@ -19,20 +17,33 @@ impl<F: Fn() -> u64 + Send + Sync> Clock for F {
     }
 }
 
-/// The clock of [`Instant`]: nanoseconds since it was made. A read takes 20 to 50 ns.
+/// The exact clock: on Linux `CLOCK_MONOTONIC` (`clock_gettime(2)`), elsewhere the time of [`std::time::Instant`] since it was
+/// made. A read takes 15 to 40 ns. Copies show the same time; elsewhere than on Linux, two that were made apart do not.
 #[derive(Clone, Copy, Debug)]
-pub struct Monotonic(Instant);
+#[cfg_attr(target_os = "linux", derive(Default))]
+pub struct Monotonic {
+    #[cfg(not(target_os = "linux"))]
+    since: std::time::Instant,
+}
 
+#[cfg(not(target_os = "linux"))]
 impl Default for Monotonic {
     fn default() -> Self {
-        Self(Instant::now())
+        Self { since: std::time::Instant::now() }
     }
 }
 
 impl Clock for Monotonic {
+    #[cfg(target_os = "linux")]
+    #[inline]
+    fn now(&self) -> u64 {
+        read(rustix::time::ClockId::Monotonic)
+    }
+
+    #[cfg(not(target_os = "linux"))]
     fn now(&self) -> u64 {
         // 584 years fit; whoever runs longer stands still, which denies.
-        u64::try_from(self.0.elapsed().as_nanos()).unwrap_or(u64::MAX)
+        u64::try_from(self.since.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
 }
 
@@ -54,15 +65,22 @@ impl Clock for Coarse {
     #[cfg(target_os = "linux")]
     #[inline]
     fn now(&self) -> u64 {
-        let time = rustix::time::clock_gettime(rustix::time::ClockId::MonotonicCoarse);
-        // Since boot, so neither part is negative and 584 years fit.
-        time.tv_sec.cast_unsigned().wrapping_mul(1_000_000_000).wrapping_add(time.tv_nsec.cast_unsigned())
+        read(rustix::time::ClockId::MonotonicCoarse)
     }
 
     #[cfg(not(target_os = "linux"))]
     fn now(&self) -> u64 {
         self.exact.now()
     }
+}
+
+/// Nanoseconds since the machine started. `Instant` would subtract and check for 10 ns more.
+#[cfg(target_os = "linux")]
+#[inline]
+fn read(clock: rustix::time::ClockId) -> u64 {
+    let time = rustix::time::clock_gettime(clock);
+    // Neither part is negative, and 584 years fit.
+    time.tv_sec.cast_unsigned().wrapping_mul(1_000_000_000).wrapping_add(time.tv_nsec as u64)
 }
 
 #[cfg(test)]

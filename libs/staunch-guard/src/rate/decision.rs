@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Admitted or not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub enum Decision {
     /// Admitted and charged.
     Allow(Allowed),
@@ -12,7 +12,7 @@ pub enum Decision {
 }
 
 /// An admission.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Allowed {
     /// Nanoseconds of quota that are left.
     pub(crate) room: u64,
@@ -30,11 +30,11 @@ pub struct Denied {
     pub degraded: bool,
 }
 
-/// What was charged, so that it can be given back.
+/// What was charged, so that it can be given back: once, therefore it cannot be copied.
 ///
 /// A receipt is not a right: what has drained since the charge is not given back, nor is anything after a
 /// [reset](crate::Table::reset) or to a key that the table has let go of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Receipt {
     pub(crate) set: usize,
     pub(crate) tag: u64,
@@ -68,7 +68,7 @@ impl Allowed {
     }
 
     /// The receipt of the charge; of nothing if the cost was 0.
-    pub fn receipt(&self) -> Receipt {
+    pub fn receipt(self) -> Receipt {
         self.receipt
     }
 }

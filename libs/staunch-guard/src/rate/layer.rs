@@ -26,7 +26,8 @@ type Peer = dyn Fn(&Parts) -> Option<SocketAddr> + Send + Sync;
 ///
 /// The client is the [`Client`] in the request's extensions, if there is one. Otherwise [`peer`](Self::peer) is asked for the
 /// socket's peer, [`proxies`](Self::proxies) say whom it speaks for, and the answer goes into the extensions for others. Who
-/// is authenticated is the [`Principal`] in the extensions.
+/// is authenticated is the [`Principal`] in the extensions. What account a request names, a layer does not know: policies by
+/// account are passed over here.
 ///
 /// A preflight request of CORS passes unasked: the browser sends it by itself, and what it asks for is limited when it comes.
 ///
@@ -98,9 +99,15 @@ impl RateLayer {
         self
     }
 
-    /// The limiter, for its owner's sweeps and counts.
+    /// The limiter.
     pub fn limiter(&self) -> &Arc<Limiter> {
         &self.limiter
+    }
+
+    /// [`Limiter::sweep`] by the clock of the layer: for the owner's timer, each five minutes or so, until it has gone over all
+    /// sets. A courtesy to those who read the counts.
+    pub fn sweep(&self, sets_max: usize) -> u64 {
+        self.limiter.sweep(self.clock.now(), sets_max)
     }
 
     fn client(&self, parts: &mut Parts) -> Option<Client> {

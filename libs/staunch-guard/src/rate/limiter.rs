@@ -129,13 +129,13 @@ impl Limiter {
                 Ok(decision) => decision,
                 Err(_) if policy.dry_run => continue,
                 Err(never) => {
-                    self.refund(&ruling, clock);
+                    self.give_back(&ruling, clock);
                     return Err(never);
                 }
             };
             let refused = !decision.is_allowed() && !policy.dry_run;
             if refused {
-                self.refund(&ruling, clock);
+                self.give_back(&ruling, clock);
             }
             ruling.push(Standing { policy: at, decision, dry_run: policy.dry_run });
             if refused {
@@ -146,11 +146,18 @@ impl Limiter {
     }
 
     /// Gives back what a ruling charged, less what has drained since: once, for a request that turned out not to count, such as
-    /// a login that succeeded.
-    pub fn refund(&self, ruling: &Ruling, clock: &(impl Clock + ?Sized)) {
+    /// a login that succeeded. A denied one has got everything back already.
+    #[expect(clippy::needless_pass_by_value, reason = "a ruling whose receipts were used is gone")]
+    pub fn refund(&self, ruling: Ruling, clock: &(impl Clock + ?Sized)) {
+        if ruling.is_allowed() {
+            self.give_back(&ruling, clock);
+        }
+    }
+
+    fn give_back(&self, ruling: &Ruling, clock: &(impl Clock + ?Sized)) {
         for standing in ruling.standings() {
-            if let (Decision::Allow(allowed), Some(rule)) = (standing.decision, self.rules.get(standing.policy)) {
-                rule.table.refund(allowed.receipt(), || clock.now());
+            if let (Decision::Allow(allowed), Some(rule)) = (&standing.decision, self.rules.get(standing.policy)) {
+                rule.table.give_back(&allowed.receipt, || clock.now());
             }
         }
     }

@@ -15,7 +15,8 @@ pub enum KeyKind {
     /// The client: an IPv4 address or an IPv6 /64.
     Client,
     /// The account that a request names, whether or not it is that account's: a login. Anybody can use up a stranger's
-    /// account quota, so make it larger than the client's, or give back on success.
+    /// account quota, so make it larger than the client's, or give back on success. A [`RateLayer`](crate::RateLayer) knows
+    /// no account: whoever has read the name asks the limiter, see [`Caller`](crate::Caller).
     Account,
     /// Who the request is authenticated as. Requests that are not are not counted.
     Principal,

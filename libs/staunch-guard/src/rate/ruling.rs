@@ -5,15 +5,16 @@ use std::time::Duration;
 use super::decision::{Decision, Denied};
 use super::policy::POLICIES_MAX;
 
-/// What all policies that apply to a request say together. Takes no memory but its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What all policies that apply to a request say together. Takes no memory but its own. It holds the receipts of what was
+/// charged, so it cannot be copied.
+#[derive(Debug, PartialEq, Eq)]
 pub struct Ruling {
     standings: [Option<Standing>; POLICIES_MAX],
     length: usize,
 }
 
 /// What one policy says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Standing {
     /// The policy's place in its [`PolicySet`](crate::PolicySet).
     pub policy: usize,
@@ -25,7 +26,7 @@ pub struct Standing {
 
 impl Ruling {
     pub(crate) fn new() -> Self {
-        Self { standings: [None; POLICIES_MAX], length: 0 }
+        Self { standings: [const { None }; POLICIES_MAX], length: 0 }
     }
 
     pub(crate) fn push(&mut self, standing: Standing) {
@@ -42,8 +43,8 @@ impl Ruling {
 
     /// The denial and the place of its policy, unless the request is admitted.
     pub fn denied(&self) -> Option<(usize, Denied)> {
-        self.standings().find_map(|standing| match standing.decision {
-            Decision::Deny(denied) if !standing.dry_run => Some((standing.policy, denied)),
+        self.standings().find_map(|standing| match &standing.decision {
+            Decision::Deny(denied) if !standing.dry_run => Some((standing.policy, *denied)),
             _ => None,
         })
     }
@@ -57,7 +58,7 @@ impl Ruling {
 impl Standing {
     /// Requests left, and the time until there are more.
     pub fn left(&self) -> (u64, Duration) {
-        match self.decision {
+        match &self.decision {
             Decision::Allow(allowed) => (allowed.remaining(), allowed.more_in()),
             Decision::Deny(denied) => (0, denied.retry),
         }

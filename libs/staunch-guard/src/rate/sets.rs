@@ -24,7 +24,7 @@ pub(crate) struct Sets<L = Set> {
     hasher: Hasher,
     sets: Box<[L]>,
     stripes: Box<[Stripe]>,
-    /// Slots in use.
+    /// Slots in use; counted after the lock is let go of.
     live: AtomicU64,
     /// Keys that were reset: a receipt from before is void.
     resets: AtomicU64,
@@ -129,7 +129,7 @@ impl<L: Latch> Sets<L> {
         self.settle(&self.stripes[set % STRIPES], gone);
     }
 
-    pub(crate) fn refund(&self, receipt: Receipt, now: impl FnOnce() -> u64) -> bool {
+    pub(crate) fn refund(&self, receipt: &Receipt, now: impl FnOnce() -> u64) -> bool {
         let Some(set) = self.sets.get(receipt.set) else { return false };
         set.with(|slots| {
             let valid = receipt.resets == self.resets.load(Ordering::Relaxed);
@@ -182,6 +182,11 @@ impl<L: Latch> Sets<L> {
         self.stripes.iter().map(|stripe| counter(stripe).load(Ordering::Relaxed)).sum()
     }
 
+    /// A sweep may take a key off the count before the thread that brought it has put it on: never below zero.
+    fn live(&self) -> u64 {
+        self.live.load(Ordering::Relaxed).cast_signed().max(0).cast_unsigned()
+    }
+
     pub(crate) fn slots(&self) -> u64 {
         (self.sets.len() * WAYS) as u64
     }
@@ -200,7 +205,7 @@ impl<L: Latch> Counted for Sets<L> {
     fn count(&self) -> Count {
         Count {
             name: self.name,
-            entries: Some((self.live.load(Ordering::Relaxed), self.slots())),
+            entries: Some((self.live(), self.slots())),
             bytes: self.bytes(),
             bytes_max: self.bytes(),
             expired: self.swept.load(Ordering::Relaxed),

@@ -125,8 +125,13 @@ impl Table {
     /// Gives back what a receipt charged, less what has drained since; whether there was anything to give back.
     ///
     /// `now` is read under the lock of the set. It must not be older than the time of any charge to the key before.
-    /// A receipt is to be used once: the table does not remember which ones it has paid.
+    #[expect(clippy::needless_pass_by_value, reason = "a receipt that was used is gone")]
     pub fn refund(&self, receipt: Receipt, now: impl FnOnce() -> u64) -> bool {
+        self.0.refund(&receipt, now)
+    }
+
+    /// For a limiter, which answers for giving back once.
+    pub(crate) fn give_back(&self, receipt: &Receipt, now: impl FnOnce() -> u64) -> bool {
         self.0.refund(receipt, now)
     }
 

@@ -246,6 +246,24 @@ fn ground_g4_cloned_services_share_one_table() {
 }
 
 #[test]
+fn ground_g3_what_a_thousand_clients_left_is_swept() {
+    let (clock, limiter) = (HandClock::default(), limiter(vec![policy("five", 5, MINUTE)]));
+    let layer = RateLayer::new(Arc::clone(&limiter)).clock(clock.clone());
+    let mut service = layer.layer(Recording::default());
+    for client in 0..1_000_u32 {
+        let address = std::net::Ipv4Addr::from_bits(client).to_string();
+        assert_eq!(send(&mut service, from(Method::GET, &address)).status(), 200);
+    }
+    let live = |limiter: &Limiter| limiter.stats(clock.nanos()).next().unwrap().1.live;
+    let held = live(&limiter);
+    // The random hash may fill one of 1,024 sets, whose eighth key takes the place of the first.
+    assert!((990..=1_000).contains(&held), "{held}");
+    assert_eq!(layer.sweep(usize::MAX), 0);
+    clock.advance(MINUTE);
+    assert_eq!((layer.sweep(usize::MAX), live(&limiter)), (held, 0));
+}
+
+#[test]
 fn being_ready_charges_nobody() {
     let mut stack = stack(vec![policy("one", 1, MINUTE)]);
     for _ in 0..10 {

@@ -68,7 +68,8 @@ impl Shard {
     /// Takes a session out. One lookup and one removal under one lock.
     pub(super) fn revoke(&mut self, key: Key) -> bool {
         let slab = &self.slab;
-        let Some(place) = self.index.remove(key[0], |place| slab.key(place) == key) else { return false };
+        let removed = self.index.remove(key[0], |place| slab.key(place) == key, |place| slab.key(place)[0]);
+        let Some(place) = removed else { return false };
         self.slab.give_back(place);
         true
     }
@@ -136,7 +137,8 @@ impl Shard {
             }
         }
         let place = self.slab.take(key)?;
-        self.index.insert(key[0], place);
+        let slab = &self.slab;
+        self.index.insert(key[0], place, |place| slab.key(place)[0]);
         Some(place)
     }
 

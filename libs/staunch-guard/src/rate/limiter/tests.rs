@@ -42,7 +42,7 @@ fn what_did_not_count_is_given_back() {
     for _ in 0..100 {
         let ruling = limiter.check(&login(b"alice", [1; 4]), 1, &|| 0).unwrap_or_else(|error| panic!("{error}"));
         assert!(ruling.is_allowed());
-        limiter.refund(&ruling, &|| 0);
+        limiter.refund(ruling, &|| 0);
     }
     assert_eq!((0..10).filter(|_| allowed(&limiter, &login(b"alice", [1; 4]))).count(), 5);
     assert!(limiter.reset("client", &login(b"alice", [1; 4])));
@@ -50,6 +50,18 @@ fn what_did_not_count_is_given_back() {
     assert!(limiter.reset("account", &login(b"alice", [1; 4])));
     assert!(allowed(&limiter, &login(b"alice", [1; 4])));
     assert!(!limiter.reset("nothing", &login(b"alice", [1; 4])));
+}
+
+#[test]
+fn a_denied_ruling_has_nothing_left_to_give_back() {
+    let limiter = limiter(vec![policy("client", KeyKind::Client, 2), policy("account", KeyKind::Account, 1)]);
+    for (account, admitted) in [(b"a", true), (b"a", false), (b"a", false), (b"b", true), (b"c", false)] {
+        let ruling = limiter.check(&login(account, [1; 4]), 1, &|| 0).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(ruling.is_allowed(), admitted, "{account:?}");
+        if !admitted {
+            limiter.refund(ruling, &|| 0);
+        }
+    }
 }
 
 #[test]
@@ -62,7 +74,7 @@ fn one_time_for_all_policies_and_one_more_to_give_back() {
     };
     for (reads_before, reads_after) in [(0, 1), (1, 3)] {
         assert_eq!(reads.load(Ordering::Relaxed), reads_before);
-        limiter.check(&login(b"", [1; 4]), 1, &clock).unwrap_or_else(|error| panic!("{error}"));
+        let _ruling = limiter.check(&login(b"", [1; 4]), 1, &clock).unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(reads.load(Ordering::Relaxed), reads_after);
     }
 }

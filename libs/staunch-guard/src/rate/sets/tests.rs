@@ -59,7 +59,7 @@ fn any_schedule_keeps_the_quota() {
                     let sets = Arc::clone(&sets);
                     shuttle::thread::spawn(move || {
                         let receipt = check(&sets, &KEY, 0);
-                        let refunded = at == 0 && receipt.is_some_and(|receipt| sets.refund(receipt, || 0));
+                        let refunded = at == 0 && receipt.as_ref().is_some_and(|receipt| sets.refund(receipt, || 0));
                         sets.sweep(0, 1);
                         (usize::from(receipt.is_some()), usize::from(refunded))
                     })
