@@ -25,6 +25,7 @@ pub(crate) const TEST_TOOLS: &[Tool] = &[
     Tool { program: "bash", package: "bash", needed_by: "tests of `shell: bash`" },
     Tool { program: "awk", package: "mawk", needed_by: "examples/log-analysis.yaml" },
     Tool { program: "pgrep", package: "procps", needed_by: "tests of what a step leaves behind" },
+    Tool { program: "curl", package: "curl", needed_by: "tests of examples/axum-guarded" },
     Tool { program: "setpriv", package: "util-linux", needed_by: "tests of limits that root does not have" },
     Tool { program: "unshare", package: "util-linux", needed_by: "tests of a server in a container" },
 ];
