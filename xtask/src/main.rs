@@ -17,7 +17,7 @@ usage: cargo xtask TASK
   tidy               check walls, lengths, words and habits that no compiler checks
   ci                 format, lints, tidy, tests, documentation: what must pass before a merge
   bench NAME         measure by whole processes; the last line is one JSON object
-                     runs | dag | latency | idle | rate | csrf
+                     runs | dag | latency | idle | rate | csrf | guard
                      --quick: a smaller round · --history N: runs of history for idle
                      --binary FILE: measure this one instead of building
 ";
