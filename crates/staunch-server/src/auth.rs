@@ -147,3 +147,6 @@ impl fmt::Debug for Auth {
         f.debug_struct("Auth").field("mode", &self.mode).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;
