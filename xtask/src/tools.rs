@@ -25,8 +25,15 @@ pub(crate) const TEST_TOOLS: &[Tool] = &[
     Tool { program: "bash", package: "bash", needed_by: "tests of `shell: bash`" },
     Tool { program: "awk", package: "mawk", needed_by: "examples/log-analysis.yaml" },
     Tool { program: "pgrep", package: "procps", needed_by: "tests of what a step leaves behind" },
+    Tool { program: "curl", package: "curl", needed_by: "tests of the API from outside" },
+    Tool { program: "openssl", package: "openssl", needed_by: "tests of a server behind a proxy" },
+    Tool { program: "nginx", package: "nginx", needed_by: "tests of a server behind a proxy" },
+    Tool { program: "haproxy", package: "haproxy", needed_by: "tests of a server behind a proxy" },
+    Tool { program: "setsid", package: "util-linux", needed_by: "tests of a password at a terminal" },
     Tool { program: "setpriv", package: "util-linux", needed_by: "tests of limits that root does not have" },
     Tool { program: "unshare", package: "util-linux", needed_by: "tests of a server in a container" },
+    Tool { program: "chromium", package: "chromium", needed_by: "tests of the pages" },
+    Tool { program: "chromedriver", package: "chromium-driver", needed_by: "tests of the pages" },
 ];
 
 /// What `bench dag` compares with.

@@ -8,7 +8,6 @@ pub(crate) mod access;
 mod caller;
 mod change;
 mod cookie;
-#[cfg_attr(not(test), expect(dead_code, reason = "for the pages of the user interface"))]
 mod forms;
 pub(crate) mod identify;
 mod known;
@@ -34,7 +33,7 @@ use staunch_guard::csrf::{Counters, Origins, PreSession, SystemRandom};
 use staunch_store::{Accounts, StoreError};
 use tokio::sync::Semaphore;
 
-pub(crate) use caller::{Caller, Leaves, Principal, role_of};
+pub(crate) use caller::{Caller, Leaves, Principal, SessionCaller};
 pub(crate) use cookie::Cookies;
 pub(crate) use login::Begun;
 pub(crate) use session::Sessions;

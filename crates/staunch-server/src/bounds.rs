@@ -13,6 +13,8 @@ pub(crate) const CONNECTION_BUFFER_BYTES: usize = 32 << 10;
 pub(crate) const JSON_BYTES_MAX: usize = 256 << 10;
 /// Bytes of a JSON body with credentials: names and passwords are short.
 pub(crate) const CREDENTIALS_BYTES_MAX: usize = 8 << 10;
+/// Bytes of a form: the longest of ours has two passwords of 256 bytes, each of which may be three characters once it is encoded.
+pub(crate) const FORM_BYTES_MAX: usize = 8 << 10;
 /// Rows of a page, at most.
 pub(crate) const PAGE_ROWS_MAX: u32 = 200;
 /// Rows of a page, if nobody says.

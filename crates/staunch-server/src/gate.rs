@@ -15,6 +15,7 @@ use http::{HeaderName, HeaderValue};
 
 use crate::headers;
 use crate::host::Hosts;
+use crate::pages;
 use crate::problem::{Code, Refusal};
 use crate::tally::Tally;
 
@@ -54,6 +55,7 @@ pub(crate) async fn pass(State(gate): State<Arc<Gate>>, request: Request, next: 
     let started = Instant::now();
     let id = gate.id();
     let (method, uri) = (request.method().clone(), request.uri().clone());
+    let is_page = pages::is_page(uri.path(), request.headers());
     let mut response = match gate.hosts.admit(&request) {
         Err(refusal) => refusal.into_response(),
         Ok(()) => answer(&gate, next.run(request)).await,
@@ -62,7 +64,7 @@ pub(crate) async fn pass(State(gate): State<Arc<Gate>>, request: Request, next: 
         if let Some(secret) = refusal.secret() {
             tracing::error!(request = %id, %method, path = uri.path(), "{secret}");
         }
-        let mut rendered = refusal.render(&id, uri.path());
+        let mut rendered = if is_page { pages::mishap(&refusal, &id) } else { refusal.render(&id, uri.path()) };
         for name in KEPT {
             for value in response.headers().get_all(&name) {
                 rendered.headers_mut().append(name.clone(), value.clone());

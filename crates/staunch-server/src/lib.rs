@@ -11,6 +11,8 @@ mod body;
 mod bounds;
 mod config;
 mod cursor;
+mod etag;
+mod form;
 mod gate;
 mod headers;
 mod host;

@@ -4,8 +4,8 @@
 
 mod audit;
 mod events;
+mod explain;
 mod health;
-mod landing;
 mod login;
 mod logs;
 mod me;

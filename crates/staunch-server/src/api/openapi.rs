@@ -12,7 +12,7 @@ use utoipa::{IntoResponses, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{audit, events, health, landing, login, logs, me, metrics, runs, submit, tokens, users, workflows};
+use super::{audit, events, explain, health, login, logs, me, metrics, runs, submit, tokens, users, workflows};
 use crate::app::App;
 use crate::wire::{EndEvent, GapEvent, LogEvent, Problem, RunEvent};
 
@@ -94,7 +94,7 @@ fn all() -> OpenApiRouter<App> {
         .routes(routes!(health::livez))
         .routes(routes!(health::readyz))
         .routes(routes!(metrics::show_metrics))
-        .routes(routes!(landing::explain_problem))
+        .routes(routes!(explain::explain_problem))
 }
 
 /// The OpenAPI document, as `docs/openapi.json` has it.
@@ -104,10 +104,9 @@ pub(crate) fn document() -> String {
     text
 }
 
-/// All routes.
+/// All routes of the API, and what stands beside it.
 pub(crate) fn routes() -> Router<App> {
-    // The page for people is not part of the API.
-    Router::from(all()).route("/", axum::routing::get(landing::landing))
+    Router::from(all())
 }
 
 #[cfg(test)]

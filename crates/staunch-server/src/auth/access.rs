@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use http::header::{ACCEPT, ALLOW, LOCATION, SET_COOKIE};
+use http::header::{ALLOW, CACHE_CONTROL, LOCATION, SET_COOKIE};
 use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode};
 use staunch_store::Role;
@@ -13,6 +13,7 @@ use staunch_store::Role;
 use super::caller::Caller;
 use crate::app::App;
 use crate::ask::encode;
+use crate::pages::is_page;
 use crate::problem::{Code, Refusal};
 use crate::rate::Rule;
 
@@ -89,6 +90,11 @@ rows! {
     GET "/problems/{code}" Need::Public;
 
     GET "/" VIEWER;
+    GET "/account" VIEWER;
+    POST "/account/password" VIEWER;
+    POST "/account/sessions/revoke" VIEWER;
+    POST "/account/tokens" VIEWER;
+    POST "/account/tokens/revoke" VIEWER;
     GET "/metrics" VIEWER;
     POST "/logout" VIEWER;
     POST "/api/v1/logout" VIEWER;
@@ -197,15 +203,14 @@ fn method_not_allowed(app: &App, request: &Request) -> Response {
 
 /// Whether a person looks for a page.
 fn wants_page(request: &Request) -> bool {
-    let pages = matches!(*request.method(), Method::GET | Method::HEAD) && !request.uri().path().starts_with("/api/");
-    let html = |value: &HeaderValue| value.as_bytes().windows(9).any(|window| window == b"text/html");
-    pages && request.headers().get_all(ACCEPT).iter().any(html)
+    matches!(*request.method(), Method::GET | Method::HEAD) && is_page(request.uri().path(), request.headers())
 }
 
 fn to_login(app: &App, caller: &Caller, request: &Request) -> Response {
     let next = request.uri().path_and_query().map_or("/", |target| target.as_str());
     let location = if next == "/" { "/login".to_owned() } else { format!("/login?next={}", encode(next)) };
-    let mut response = (StatusCode::SEE_OTHER, [(LOCATION, location)]).into_response();
+    let mut response =
+        (StatusCode::SEE_OTHER, [(LOCATION, location), (CACHE_CONTROL, "no-store".to_owned())]).into_response();
     if caller.expired {
         response.headers_mut().append(SET_COOKIE, app.auth.cookies.no_session());
     }
@@ -220,8 +225,13 @@ mod tests {
     use super::*;
 
     /// Routes that are no part of the API, and so not of its document.
-    const PAGES: [(&str, &str); 8] = [
+    const PAGES: [(&str, &str); 13] = [
         ("get", "/"),
+        ("get", "/account"),
+        ("post", "/account/password"),
+        ("post", "/account/sessions/revoke"),
+        ("post", "/account/tokens"),
+        ("post", "/account/tokens/revoke"),
         ("get", "/assets/{*path}"),
         ("get", "/login"),
         ("post", "/login"),

@@ -47,7 +47,6 @@ impl Cookies {
     }
 
     /// Takes the cookie of forms away: at login.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the pages of the user interface"))]
     pub(crate) fn no_form(self) -> HeaderValue {
         self.set(self.form_name(), "", "; Max-Age=0")
     }

@@ -103,6 +103,16 @@ impl Refusal {
         self.0.code
     }
 
+    /// What is wrong this time.
+    pub(crate) fn says(&self) -> Option<&str> {
+        self.0.detail.as_deref()
+    }
+
+    /// When to ask again, in whole seconds.
+    pub(crate) fn seconds(&self) -> Option<u64> {
+        self.0.retry_after
+    }
+
     /// What is wrong, place by place.
     #[cfg(test)]
     pub(crate) fn places(&self) -> &[ProblemDetail] {
@@ -133,22 +143,37 @@ impl Refusal {
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if let Some(seconds) = retry_after {
-            headers.insert(RETRY_AFTER, seconds.into());
-        }
-        if code.status() == StatusCode::UNAUTHORIZED {
-            // RFC 9110 section 15.5.2: a 401 says how to be known. RFC 6750 section 3.1 has the error's word.
-            let challenge = if code == Code::InvalidToken { "Bearer error=\"invalid_token\"" } else { "Bearer" };
-            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
-        }
-        for (name, value) in own {
-            headers.append(name, value);
-        }
-        if code.leaves_body_unread() {
-            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
-        }
-        response
+        sealed(code, retry_after, own, response)
     }
+
+    /// An answer with what the refusal says in headers, for one that is shown as something else than a problem.
+    pub(crate) fn seal(&self, response: Response) -> Response {
+        sealed(self.0.code, self.0.retry_after, self.0.headers.clone(), response)
+    }
+}
+
+fn sealed(
+    code: Code,
+    retry_after: Option<u64>,
+    own: Vec<(HeaderName, HeaderValue)>,
+    mut response: Response,
+) -> Response {
+    let headers = response.headers_mut();
+    if let Some(seconds) = retry_after {
+        headers.insert(RETRY_AFTER, seconds.into());
+    }
+    if code.status() == StatusCode::UNAUTHORIZED {
+        // RFC 9110 section 15.5.2: a 401 says how to be known. RFC 6750 section 3.1 has the error's word.
+        let challenge = if code == Code::InvalidToken { "Bearer error=\"invalid_token\"" } else { "Bearer" };
+        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+    }
+    for (name, value) in own {
+        headers.append(name, value);
+    }
+    if code.leaves_body_unread() {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
 }
 
 impl IntoResponse for Refusal {

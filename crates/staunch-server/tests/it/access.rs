@@ -27,7 +27,16 @@ const EXPECTED: &[(&str, &str, Least)] = &[
     ("get", "/api/v1/openapi.json", Nobody),
     ("post", "/api/v1/login", Nobody),
     ("post", "/api/v1/setup", Nobody),
+    ("get", "/assets/{*path}", Nobody),
+    ("get", "/login", Nobody),
+    ("post", "/login", Nobody),
+    ("get", "/setup", Nobody),
+    ("post", "/setup", Nobody),
     ("get", "/", Viewer),
+    ("get", "/account", Viewer),
+    ("post", "/account/password", Viewer),
+    ("post", "/account/tokens", Viewer),
+    ("post", "/account/tokens/revoke", Viewer),
     ("get", "/metrics", Viewer),
     ("get", "/api/v1/me", Viewer),
     ("get", "/api/v1/csrf", Viewer),
@@ -60,19 +69,28 @@ const EXPECTED: &[(&str, &str, Least)] = &[
     ("delete", "/api/v1/users/{name}/tokens/{id}", Admin),
     ("get", "/api/v1/audit", Admin),
     // Last, because they end sessions.
+    ("post", "/account/sessions/revoke", Viewer),
     ("delete", "/api/v1/me/sessions", Viewer),
     ("post", "/api/v1/logout", Viewer),
+    ("post", "/logout", Viewer),
 ];
+
+/// The routes of pages, which are no part of the API.
+const PAGES: &[&str] = &["/", "/assets/", "/login", "/setup", "/logout", "/account"];
 
 #[test]
 fn each_route_of_the_document_is_expected_here() {
     let document: Value = serde_json::from_str(&staunch_server::openapi()).unwrap();
-    let mut routes = BTreeSet::from([("get".to_owned(), "/".to_owned())]);
+    let mut routes = BTreeSet::new();
     for (path, operations) in document["paths"].as_object().unwrap() {
         routes.extend(operations.as_object().unwrap().keys().map(|method| (method.clone(), path.clone())));
     }
-    let expected: BTreeSet<_> =
-        EXPECTED.iter().map(|(method, path, _)| ((*method).to_owned(), (*path).to_owned())).collect();
+    let is_page = |path: &str| PAGES.iter().any(|page| path == *page || *page != "/" && path.starts_with(page));
+    let expected: BTreeSet<_> = EXPECTED
+        .iter()
+        .filter(|(_, path, _)| !is_page(path))
+        .map(|(method, path, _)| ((*method).to_owned(), (*path).to_owned()))
+        .collect();
     assert_eq!(routes, expected);
 }
 
@@ -87,6 +105,7 @@ fn of_nothing(pattern: &str) -> String {
         .replace("{name}", "nobody-is-called-so")
         .replace("{step}", "s")
         .replace("{code}", "full")
+        .replace("{*path}", "nothing.css")
 }
 
 /// Whether the request was let through to its handler, whatever the handler thought of it.
@@ -105,8 +124,10 @@ async fn is_let_through(at: SocketAddr, person: &Person, method: &str, path: &st
         // The detail tells a role that is too low from a token scope that is asked for.
         "forbidden" => false,
         code => {
-            let over =
-                matches!((path, code), ("/api/v1/logout", "session_expired") | ("/api/v1/login", "login_failed"));
+            let over = matches!(
+                (path, code),
+                ("/api/v1/logout" | "/logout", "session_expired") | ("/api/v1/login", "login_failed")
+            );
             assert!(over || !code.contains("csrf") && answer.status != 401, "{method} {path}: {code}");
             assert_ne!(answer.status, 500, "{method} {path}: {answer:?}");
             true

@@ -11,6 +11,7 @@ mod csrf;
 mod live;
 mod logs;
 mod metrics;
+mod pages;
 mod rates;
 mod secrets;
 mod sessions;
