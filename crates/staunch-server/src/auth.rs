@@ -5,6 +5,7 @@
 //! and forgets in memory what the store has forgotten, in the same step.
 
 pub(crate) mod access;
+mod audit;
 mod caller;
 mod change;
 mod cookie;
