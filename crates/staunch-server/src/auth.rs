@@ -38,6 +38,7 @@ pub(crate) use caller::{Caller, Leaves, Principal, SessionCaller};
 pub(crate) use cookie::Cookies;
 pub(crate) use login::Begun;
 pub(crate) use session::Sessions;
+pub use password::{PasswordError, hash_password};
 pub use setup::{SetupError, SetupTicket, open_setup};
 pub(crate) use sweep::sweep;
 pub(crate) use tally::Tally;

@@ -10,7 +10,7 @@ use clap_complete::Shell;
 
 pub(crate) use accounts::{
     Role, Token, TokenCommand, TokenCreate, TokenList, TokenRevoke, User, UserChange, UserCommand, UserCreate,
-    UserDelete, UserList, UserSessions, UserShow,
+    UserDelete, UserList, UserRescue, UserSessions, UserShow,
 };
 
 const AFTER_HELP: &str = "\

@@ -40,6 +40,46 @@ const RETRY: Duration = Duration::from_secs(2);
 const NOBODY: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$c3RhdW5jaCwgbm9ib2R5IQ$qZ7Zc0oH0i0cZ4v6l3b1p4y8mJ9xWn2sT5uRkEwQaLg";
 
+/// Why a password cannot be set.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PasswordError {
+    /// It is too short or too long.
+    #[error("it has {0} bytes; it takes {BYTES_MIN} to {BYTES_MAX}")]
+    Length(usize),
+    /// The operating system gave no random bytes.
+    #[error("the system gives no random bytes")]
+    NoRandomness,
+    /// It could not be hashed.
+    #[error("it cannot be hashed: {0}")]
+    Hash(String),
+}
+
+/// Hashes a password by Argon2id (19 MiB, 2 passes), for a store whose server is stopped: a server bounds how many it hashes at once.
+/// Blocking, about 25 ms.
+///
+/// # Errors
+/// [`PasswordError`].
+pub fn hash_password(password: &Secret) -> Result<PasswordHash, PasswordError> {
+    hashed(password.expose().as_bytes(), salt(password)?)
+}
+
+/// A new salt, for a password that may be set.
+fn salt(password: &Secret) -> Result<[u8; SALT_BYTES], PasswordError> {
+    let length = password.expose().len();
+    if !(BYTES_MIN..=BYTES_MAX).contains(&length) {
+        return Err(PasswordError::Length(length));
+    }
+    let mut salt = [0; SALT_BYTES];
+    SystemRandom.fill(&mut salt).map_err(|_| PasswordError::NoRandomness)?;
+    Ok(salt)
+}
+
+fn hashed(password: &[u8], salt: [u8; SALT_BYTES]) -> Result<PasswordHash, PasswordError> {
+    let failed = |error: argon2::password_hash::Error| PasswordError::Hash(error.to_string());
+    let hash = argon2().and_then(|argon2| argon2.hash_password_with_salt(password, &salt)).map_err(failed)?;
+    Ok(PasswordHash::new(hash.to_string()))
+}
+
 /// All work with passwords.
 pub(crate) struct Passwords {
     turns: Arc<Semaphore>,
@@ -77,16 +117,13 @@ impl Passwords {
 
     /// A new password, hashed.
     pub(crate) async fn hash(&self, password: &Secret) -> Result<PasswordHash, Refusal> {
-        let length = password.expose().len();
-        if !(BYTES_MIN..=BYTES_MAX).contains(&length) {
-            let why = format_args!("it has {length} bytes; it takes {BYTES_MIN} to {BYTES_MAX}");
-            return Err(Refusal::new(Code::InvalidPassword).detail(why));
-        }
-        let mut salt = [0; SALT_BYTES];
-        SystemRandom.fill(&mut salt).map_err(Refusal::internal)?;
+        let refused = |error: PasswordError| match error {
+            PasswordError::Length(_) => Refusal::new(Code::InvalidPassword).detail(error),
+            error => Refusal::internal(error),
+        };
+        let salt = salt(password).map_err(refused)?;
         let password = bytes_of(password);
-        let hashed = self.in_turn(move || argon2()?.hash_password_with_salt(&password, &salt)).await?;
-        Ok(PasswordHash::new(hashed.map_err(Refusal::internal)?.to_string()))
+        self.in_turn(move || hashed(&password, salt)).await?.map_err(refused)
     }
 
     /// Whether a password is the one that was hashed. Without a hash it is not, and that takes as long.

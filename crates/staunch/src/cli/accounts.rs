@@ -29,6 +29,8 @@ pub(crate) enum UserCommand {
     Delete(UserDelete),
     /// List a user's sessions, or end them
     Sessions(UserSessions),
+    /// Of a server that is stopped: give a user a new password and make them an admin who is let in
+    Rescue(UserRescue),
 }
 
 /// What a user may do; each includes those before it.
@@ -126,6 +128,19 @@ pub(crate) struct UserDelete {
     pub(crate) server: Server,
     #[command(flatten)]
     pub(crate) json: Json,
+}
+
+/// `staunch user rescue`.
+#[derive(Debug, Args)]
+pub(crate) struct UserRescue {
+    /// Who
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+    /// The data directory of the server [default: ~/.local/share/staunch]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) password: Password,
 }
 
 /// `staunch user sessions`.

@@ -7,6 +7,7 @@ mod invoke;
 mod logs;
 mod prompt;
 mod rerun;
+mod rescue;
 mod run;
 mod runs;
 mod token;

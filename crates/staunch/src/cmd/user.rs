@@ -7,6 +7,7 @@ use staunch_server::wire::{self, NewUser, User, UserPatch};
 
 use super::invoke::client;
 use super::prompt::new_password;
+use super::rescue::rescue;
 use crate::cli::{
     self, AllFlags, Json, Role, UserChange, UserCommand, UserCreate, UserDelete, UserList, UserSessions, UserShow,
 };
@@ -23,6 +24,7 @@ pub(super) fn run(arguments: &cli::User, all: &AllFlags, terminal: &mut Terminal
         UserCommand::Change(arguments) => change(arguments, all, terminal),
         UserCommand::Delete(arguments) => delete(arguments, all, terminal),
         UserCommand::Sessions(arguments) => sessions(arguments, all, terminal),
+        UserCommand::Rescue(arguments) => rescue(arguments, all, terminal),
     }
 }
 

@@ -269,6 +269,36 @@ fn a_killed_server_comes_back_with_its_accounts() {
 }
 
 #[test]
+fn whoever_owns_the_directory_of_a_stopped_server_finds_a_way_back_in() {
+    let bed = Bed::new();
+    let server = bed.serve(&[]);
+    let admin = set_up(&bed, &server);
+    user(&bed, &server, &admin, "otto", "viewer");
+    with(&bed, &server, &admin, &["user", "change", "otto", "--disable"]).exits(0);
+    let file = password_file(&bed, "the key under the mat");
+    let data = bed.path("data");
+    let rescue = |name: &str, data: &str| {
+        bed.run(&["user", "rescue", name, "--data", data, "--password-file", file.to_str().unwrap()])
+    };
+    let data = data.to_str().unwrap();
+    let done = rescue("otto", data).exits(1);
+    assert!(done.err.contains("in use"), "the server runs: {}", done.err);
+    server.stop();
+    rescue("nobody", data).exits(4);
+    rescue("otto", bed.path("elsewhere").to_str().unwrap()).exits(4);
+    assert!(!bed.path("elsewhere").exists(), "nothing is made by looking");
+    let done = rescue("otto", data).exits(0);
+    assert!(done.err.contains("otto is an admin"), "{}", done.err);
+    let server = bed.serve(&[]);
+    let body = |password: &str| json!({ "name": "otto", "password": password });
+    let login = format!("{}/api/v1/login", server.url);
+    post(&login, &body(PASSWORD), &[]).is(401);
+    let entered = post(&login, &body("the key under the mat"), &[]).is(200);
+    assert_eq!(entered.json()["user"]["role"], "admin");
+    server.stop();
+}
+
+#[test]
 fn no_secret_is_in_the_log_however_much_it_says() {
     let bed = Bed::new();
     bed.workflow("ok.yaml", OK);
