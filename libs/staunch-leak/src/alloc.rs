@@ -14,8 +14,8 @@ pub use tally::{Tally, is_counting, tally};
 /// The system's allocator, counted. Install it in a test binary; a program that must be fast in every nanosecond asks its
 /// own allocator instead.
 ///
-/// Counting is exact when nobody allocates meanwhile, and costs two atomic additions in a cache line of the thread's own for
-/// each call (`cargo bench`-like figures: `examples/alloc_speed.rs`). While a [`record`]ing runs, each call also takes a lock
+/// Counting is exact when nobody allocates meanwhile, and costs two loads and stores in a cache line of the thread's own for each
+/// call (`examples/alloc_speed.rs` measures it). While a [`record`]ing runs, each call also takes a lock
 /// and walks the stack, which costs microseconds.
 ///
 /// ```

@@ -28,7 +28,10 @@
 
 pub mod alloc;
 pub mod census;
+#[cfg(feature = "faults")]
+pub mod fault;
 pub mod gate;
+pub mod watch;
 
 pub use alloc::Counting;
 pub use census::Census;

@@ -27,8 +27,6 @@ const PLUMBING: &[&str] = &[
     "_rust",
     "__rustc",
     "backtrace::",
-    "staunch_leak::alloc::",
-    "<staunch_leak::alloc::",
 ];
 
 /// Parts of the paths of files that are not the program's own: the standard library's, and those of dependencies.

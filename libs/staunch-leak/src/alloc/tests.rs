@@ -48,7 +48,6 @@ fn a_thread_frees_what_another_allocated() {
             });
         };
         let before = tally();
-        // More threads than shards.
         no_growth(&Options::default().rounds(80), round).unwrap();
         assert!(tally().allocations >= before.allocations + 8_000);
     });
@@ -76,10 +75,10 @@ fn many_threads_at_once_are_counted_exactly() {
 }
 
 #[inline(never)]
-fn somebody_allocates(blocks: usize) -> Vec<Box<[u8; 48]>> {
+fn somebody_allocates(blocks: usize) -> Vec<Vec<u8>> {
     let mut held = Vec::with_capacity(blocks);
     for _ in 0..blocks {
-        held.push(Box::new([7; 48]));
+        held.push(vec![7; 48]);
     }
     held
 }
@@ -107,9 +106,9 @@ fn sites_are_grouped_and_named() {
 #[test]
 fn a_full_table_counts_what_it_cannot_remember() {
     alone("a_full_table_counts_what_it_cannot_remember", || {
-        let mut held: Vec<Box<u64>> = Vec::with_capacity(40_000);
+        let mut held: Vec<Vec<u8>> = Vec::with_capacity(40_000);
         let recording = record().unwrap();
-        held.extend((0..40_000).map(Box::new));
+        held.extend((0..40_000).map(|_| vec![1]));
         // A few of the harness may be among them.
         assert!((40_000 - 28_672..40_100 - 28_672).contains(&recording.overflow()), "{}", recording.overflow());
         // Removal in another order than insertion keeps every search right.
@@ -123,5 +122,18 @@ fn a_full_table_counts_what_it_cannot_remember() {
         assert!(left < 100, "{left} blocks left of 40,000 freed");
         drop(recording);
         assert!(record().is_some(), "the next begins with an empty table");
+    });
+}
+
+#[test]
+fn more_threads_than_there_are_shards_are_counted_exactly() {
+    alone("more_threads_than_there_are_shards_are_counted_exactly", || {
+        let round = || {
+            let held = std::thread::spawn(|| vec![1u8; 1_000]).join().unwrap();
+            assert_eq!(held.len(), 1_000);
+        };
+        // From shards of their own over the bound to the shared one.
+        no_growth(&Options::default().rounds(4_200), round).unwrap();
+        no_growth(&Options::default().rounds(100), round).unwrap();
     });
 }

@@ -62,6 +62,25 @@ impl Baseline {
         }
     }
 
+    /// The same, of everything but bytes and blocks.
+    ///
+    /// # Errors
+    /// As [`Baseline::compare`].
+    #[cfg(feature = "faults")]
+    pub(crate) fn compare_without_memory(&self, options: &Options) -> Result<(), Difference> {
+        let begun = Instant::now();
+        loop {
+            let difference = options.census().since(&self.census);
+            if difference.is_empty() {
+                return Ok(());
+            }
+            if begun.elapsed() >= options.settle_max {
+                return Err(difference);
+            }
+            (options.pause.0)();
+        }
+    }
+
     fn difference(&self, options: &Options) -> Difference {
         // Memory first: the new census is not in it yet.
         let tally = if options.memory { Tally { allocations: 0, ..tally() } } else { Tally::default() };

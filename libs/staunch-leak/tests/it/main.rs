@@ -3,6 +3,7 @@
 
 mod green;
 mod red;
+mod sweeps;
 
 #[global_allocator]
 static COUNTING: staunch_leak::Counting = staunch_leak::Counting::new();
