@@ -11,7 +11,7 @@ use std::time::Instant;
 use staunch_leak::{Census, Counting, alloc};
 
 /// Best of so many, as whoever else runs on the machine only ever makes it slower.
-const TRIES: usize = 60;
+const TRIES: usize = 600;
 
 fn pair(allocator: &(impl GlobalAlloc + ?Sized), layout: Layout) {
     // SAFETY: the layout is not empty, and the block goes back to the allocator and with the layout it came with.
@@ -26,9 +26,9 @@ fn pair(allocator: &(impl GlobalAlloc + ?Sized), layout: Layout) {
 fn nanos(allocator: &(impl GlobalAlloc + Sync), threads: usize, pairs: u32) -> f64 {
     let layout = Layout::new::<[u64; 8]>();
     let run = || {
-        let begun = processor_nanos();
+        let begun = Instant::now();
         (0..pairs).for_each(|_| pair(allocator, layout));
-        (processor_nanos() - begun) as f64 / f64::from(pairs)
+        begun.elapsed().as_nanos() as f64 / f64::from(pairs)
     };
     let once = || {
         std::thread::scope(|scope| {
@@ -39,20 +39,15 @@ fn nanos(allocator: &(impl GlobalAlloc + Sync), threads: usize, pairs: u32) -> f
     (0..TRIES).map(|_| once()).fold(f64::MAX, f64::min)
 }
 
-/// Time that this thread has had a processor, so that others on the machine count less.
-fn processor_nanos() -> u64 {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    text.split_whitespace().next().and_then(|nanos| nanos.parse().ok()).unwrap_or(0)
-}
-
 fn main() {
-    const PAIRS: u32 = 200_000;
+    /// Short enough to lie within one time slice.
+    const PAIRS: u32 = 20_000;
     let counting = Counting::new();
     let (alone, counted) = (nanos(&System, 1, PAIRS), nanos(&counting, 1, PAIRS));
     let (two, two_counted) = (nanos(&System, 2, PAIRS), nanos(&counting, 2, PAIRS));
     let recorded = {
         let _recording = alloc::record();
-        nanos(&counting, 1, 2_000)
+        nanos(&counting, 1, 200)
     };
     let begun = Instant::now();
     for _ in 0..1_000 {
