@@ -58,7 +58,10 @@ pub(crate) fn output(mut command: Command) -> Result<String> {
 
 /// Whether a program is on the `PATH` (or among our own tools).
 pub(crate) fn exists(program: &str) -> bool {
-    path().is_ok_and(|path| std::env::split_paths(&path).any(|directory| directory.join(program).is_file()))
+    // Debian keeps servers such as nginx where only root's `PATH` leads; the tests look there too.
+    let more = PathBuf::from("/usr/sbin");
+    path()
+        .is_ok_and(|path| std::env::split_paths(&path).chain([more]).any(|directory| directory.join(program).is_file()))
 }
 
 fn show(command: &Command) -> String {

@@ -25,8 +25,15 @@ pub(crate) const TEST_TOOLS: &[Tool] = &[
     Tool { program: "bash", package: "bash", needed_by: "tests of `shell: bash`" },
     Tool { program: "awk", package: "mawk", needed_by: "examples/log-analysis.yaml" },
     Tool { program: "pgrep", package: "procps", needed_by: "tests of what a step leaves behind" },
+    Tool { program: "curl", package: "curl", needed_by: "tests of the API from outside" },
+    Tool { program: "openssl", package: "openssl", needed_by: "tests of a server behind a proxy" },
+    Tool { program: "nginx", package: "nginx", needed_by: "tests of a server behind a proxy" },
+    Tool { program: "haproxy", package: "haproxy", needed_by: "tests of a server behind a proxy" },
+    Tool { program: "setsid", package: "util-linux", needed_by: "tests of a password at a terminal" },
     Tool { program: "setpriv", package: "util-linux", needed_by: "tests of limits that root does not have" },
     Tool { program: "unshare", package: "util-linux", needed_by: "tests of a server in a container" },
+    Tool { program: "chromium", package: "chromium", needed_by: "tests of the pages" },
+    Tool { program: "chromedriver", package: "chromium-driver", needed_by: "tests of the pages" },
 ];
 
 /// What `bench dag` compares with.
@@ -55,13 +62,16 @@ pub(crate) fn ensure(tools: &[Tool]) -> Result<()> {
     bail!("these programs are missing:{words}\ninstall them, on Debian by: apt-get install {}", packages.join(" "))
 }
 
+/// Builds with the toolchain of this workspace; a newer one may not.
+const NEXTEST: &str = "cargo-nextest@0.9.151";
+
 /// Sees to it that `cargo nextest` works; builds it into `target/tools` if the machine has none.
 pub(crate) fn ensure_nextest() -> Result<()> {
     if process::exists("cargo-nextest") {
         return Ok(());
     }
     let root = process::tools();
-    let mut install = process::cargo(&["install", "--locked", "cargo-nextest"])?;
+    let mut install = process::cargo(&["install", "--locked", NEXTEST])?;
     // A test runner need not be fast itself: half the optimising, a fraction of the wait.
     install.arg("--root").arg(root).env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1").env("CARGO_PROFILE_RELEASE_LTO", "off");
     process::run(install)

@@ -73,6 +73,8 @@ impl Stopping {
 /// An attempt in our hands.
 pub(crate) struct InHand {
     pub(crate) epoch: u32,
+    /// How many attempts of its run had ended when it began.
+    pub(crate) began: u64,
     pub(crate) stop: Stop,
 }
 
@@ -97,8 +99,10 @@ pub(crate) struct Active {
     waiting: Vec<Change>,
     /// In the commit that is under way.
     committing: Vec<Change>,
-    /// Attempts whose end was in the last commit.
-    crowd: usize,
+    /// How many of its attempts have ended in our hands.
+    pub(crate) ends: u64,
+    /// Whether the last of them saw another one end while it ran.
+    pub(crate) crowded: bool,
     /// Whether it waits for more ends before it commits.
     pub(crate) gathering: bool,
     #[expect(dead_code, reason = "pays for the plan for as long as that is held")]
@@ -123,7 +127,8 @@ impl Active {
             outputs_bytes,
             waiting: Vec::new(),
             committing: Vec::new(),
-            crowd: 0,
+            ends: 0,
+            crowded: false,
             gathering: false,
             charge,
         }
@@ -143,10 +148,18 @@ impl Active {
         self.committing.is_empty() && !self.waiting.is_empty()
     }
 
-    /// Whether more attempts are likely to end within a moment: the last commit had several ends, and enough others run to keep the
-    /// machine busy meanwhile. A chain of steps has one at a time and never waits, whatever runs beside it.
+    /// Whether more attempts are likely to end within a moment: the last one that ended saw another end while it ran, and enough
+    /// run on to keep the machine busy meanwhile. A chain of steps has one at a time and never waits, whatever runs beside it.
     pub(crate) fn is_crowded(&self) -> bool {
-        self.crowd > 1 && self.attempts.len() >= CROWD
+        self.crowded && self.attempts.len() >= CROWD
+    }
+
+    /// An attempt is no longer in our hands.
+    pub(crate) fn let_go(&mut self, place: Place) -> Option<InHand> {
+        let hand = self.attempts.remove(&place)?;
+        self.crowded = hand.began < self.ends;
+        self.ends += 1;
+        Some(hand)
     }
 
     /// One commit of all that has happened since the last one. `slots` free slots may be filled with what becomes ready; it is
@@ -159,7 +172,6 @@ impl Active {
             }
         }
         let commit = draft.commit;
-        self.crowd = commit.ended.len();
         if commit.events.is_empty() {
             // Nothing new: who asked for what is recorded already hears so.
             self.recorded(self.version);

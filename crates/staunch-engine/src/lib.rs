@@ -29,5 +29,5 @@ pub use engine::{
     SubmitError, Target,
 };
 pub use feed::{Feed, Watch};
-pub use limits::{LimitDoc, Limits};
+pub use limits::{LimitDoc, Limits, PASSWORD_BYTES, RATE_BYTES_MAX, TOKENS_KNOWN_MAX};
 pub use tasks::{Kind, Tasks};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use staunch_store::StoreLimits;
+use staunch_store::{AccountLimits, StoreLimits};
 
 use crate::catalog::HEAP_BYTES_PER_TEXT_BYTE;
 
@@ -93,6 +93,18 @@ limits! {
     topics_per_stream_max: u32 = 16, "topics";
     /// What one event stream holds while its client is slow.
     stream_bytes_max: u32 = 64 << 10, "bytes";
+    /// Sessions of all users; a login beyond is refused with 503, nobody's session is ended for it.
+    sessions_max: u32 = 1_024, "sessions";
+    /// Sessions of one user; a login beyond is refused with 503.
+    sessions_per_user_max: u32 = 10, "sessions";
+    /// Users.
+    users_max: u32 = 1_000, "users";
+    /// API tokens of one user.
+    tokens_per_user_max: u32 = 50, "tokens";
+    /// Lines of the audit log; the oldest go.
+    audit_rows_max: u64 = 10_000, "lines";
+    /// Passwords hashed at once, 19 MiB each; others wait for their turn.
+    passwords_at_once: u32 = 2, "passwords";
     /// Workers a step may lose before it is given up.
     losses_max: u32 = 3, "losses";
     /// Between TERM and KILL.
@@ -115,6 +127,15 @@ limits! {
     idempotency_seconds: u64 = 86_400, "seconds";
 }
 
+/// What hashing one password takes, in bytes: Argon2 with m = 19,456 KiB.
+pub const PASSWORD_BYTES: u64 = 19 << 20;
+/// API tokens that are remembered between two requests, so that the store is not asked each time.
+pub const TOKENS_KNOWN_MAX: u64 = 1_024;
+/// A session or a token in memory, with its user: names, a user agent of 200 bytes, five CSRF secrets, and the table around it.
+const CREDENTIAL_BYTES: u64 = 1_536;
+/// The tables of all rate limits, in bytes; a test of the server compares.
+pub const RATE_BYTES_MAX: u64 = 4 << 20;
+
 impl Limits {
     /// The most memory the server holds for what clients, files and child processes chose, in bytes, a line a holder.
     pub fn memory(&self) -> Vec<(&'static str, u64)> {
@@ -133,6 +154,9 @@ impl Limits {
             ("connections", u64::from(self.connections_max) * (64 << 10)),
             ("request bodies", self.bodies_bytes_max),
             ("event streams", u64::from(self.streams_max) * u64::from(self.stream_bytes_max)),
+            ("sessions and tokens in use", (u64::from(self.sessions_max) + TOKENS_KNOWN_MAX) * CREDENTIAL_BYTES),
+            ("passwords being hashed", u64::from(self.passwords_at_once) * PASSWORD_BYTES),
+            ("rate limits", RATE_BYTES_MAX),
         ]
     }
 
@@ -154,6 +178,17 @@ impl Limits {
             log_inline_bytes_max: self.log_inline_bytes_max as usize,
             disk_free_bytes_min: self.disk_free_bytes_min,
             idempotency_seconds: self.idempotency_seconds,
+        }
+    }
+
+    /// What the store needs of them for accounts.
+    pub fn accounts(&self) -> AccountLimits {
+        AccountLimits {
+            users_max: self.users_max.into(),
+            sessions_max: self.sessions_max.into(),
+            sessions_per_user_max: self.sessions_per_user_max.into(),
+            tokens_per_user_max: self.tokens_per_user_max.into(),
+            audit_rows_max: self.audit_rows_max,
         }
     }
 

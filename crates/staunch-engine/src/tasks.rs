@@ -23,9 +23,14 @@ pub enum Kind {
     Listener,
     /// One connection.
     Connection,
+    /// Sees a change of accounts through, whether or not the client who asked for it waits.
+    Account,
+    /// Removes what has expired of accounts and of rate limits.
+    Sweep,
 }
 
-const KINDS: [Kind; 5] = [Kind::Dispatch, Kind::Watch, Kind::Upkeep, Kind::Listener, Kind::Connection];
+const KINDS: [Kind; 7] =
+    [Kind::Dispatch, Kind::Watch, Kind::Upkeep, Kind::Listener, Kind::Connection, Kind::Account, Kind::Sweep];
 
 impl Kind {
     /// Its word in metrics.
@@ -36,6 +41,8 @@ impl Kind {
             Self::Upkeep => "upkeep",
             Self::Listener => "listener",
             Self::Connection => "connection",
+            Self::Account => "account",
+            Self::Sweep => "sweep",
         }
     }
 }

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use staunch_engine::Engine;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::auth::Auth;
 use crate::body::Bodies;
 use crate::bounds::{READS_MAX, Times};
 use crate::problem::{Code, Refusal};
@@ -16,6 +17,8 @@ use crate::tally::Tally;
 pub(crate) struct App {
     /// The engine.
     pub(crate) engine: Engine,
+    /// Who calls, and what they may do.
+    pub(crate) auth: Arc<Auth>,
     /// How long things may take.
     pub(crate) times: Times,
     /// Request bodies.
@@ -30,9 +33,10 @@ pub(crate) struct App {
 
 impl App {
     /// The face of `engine`.
-    pub(crate) fn new(engine: Engine, times: Times, openapi: Bytes) -> Self {
+    pub(crate) fn new(engine: Engine, auth: Auth, times: Times, openapi: Bytes) -> Self {
         let limits = engine.limits();
         Self {
+            auth: Arc::new(auth),
             times,
             bodies: Arc::new(Bodies::new(limits.bodies_bytes_max, times.body)),
             tally: Arc::new(Tally::default()),

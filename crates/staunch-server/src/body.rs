@@ -12,12 +12,14 @@ use serde::de::{DeserializeOwned, Error};
 use serde_path_to_error::Segment;
 use staunch_bounded::{Budget, Charge};
 
+use crate::form::Form;
 use crate::problem::{Code, Refusal, escape};
 use crate::wire::ProblemDetail;
 
 /// Media types of a workflow's text (RFC 9512, and the names before it).
 const YAML: &[&str] = &["application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml"];
 const JSON: &[&str] = &["application/json"];
+const FORM: &[&str] = &["application/x-www-form-urlencoded"];
 
 /// Takes in bodies.
 #[derive(Debug)]
@@ -70,6 +72,15 @@ impl Bodies {
             return Err(Refusal::new(Code::UnsupportedMediaType).detail("the text of a workflow is expected"));
         }
         self.read(request, bytes_max).await
+    }
+
+    /// The fields of a form. The charge pays for its bytes, and decoded they are never more.
+    pub(crate) async fn form(&self, request: Request, bytes_max: usize) -> Result<Held<Form>, Refusal> {
+        if media_type(request.headers(), FORM) != Some(true) {
+            return Err(Refusal::new(Code::UnsupportedMediaType).detail("a form is expected"));
+        }
+        let body = self.read(request, bytes_max).await?;
+        Ok(Held { value: Form::parse(&body.value)?, _charge: body._charge })
     }
 
     async fn read(&self, request: Request, bytes_max: usize) -> Result<Held<Vec<u8>>, Refusal> {

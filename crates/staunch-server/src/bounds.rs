@@ -11,6 +11,10 @@ pub(crate) const HEADERS_MAX: usize = 64;
 pub(crate) const CONNECTION_BUFFER_BYTES: usize = 32 << 10;
 /// Bytes of a JSON body. Inputs reach steps through the environment, where the kernel takes 128 KiB a string.
 pub(crate) const JSON_BYTES_MAX: usize = 256 << 10;
+/// Bytes of a JSON body with credentials: names and passwords are short.
+pub(crate) const CREDENTIALS_BYTES_MAX: usize = 8 << 10;
+/// Bytes of a form: the longest of ours has two passwords of 256 bytes, each of which may be three characters once it is encoded.
+pub(crate) const FORM_BYTES_MAX: usize = 8 << 10;
 /// Rows of a page, at most.
 pub(crate) const PAGE_ROWS_MAX: u32 = 200;
 /// Rows of a page, if nobody says.

@@ -10,19 +10,26 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
-use http::header::X_CONTENT_TYPE_OPTIONS;
+use http::header::{ALLOW, SET_COOKIE, VARY};
 use http::{HeaderName, HeaderValue};
 
+use crate::headers;
 use crate::host::Hosts;
+use crate::pages;
 use crate::problem::{Code, Refusal};
 use crate::tally::Tally;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// What layers behind the gate put on an answer, and a refusal leaves with too.
+const KEPT: [HeaderName; 5] =
+    [ALLOW, SET_COOKIE, VARY, HeaderName::from_static("ratelimit"), HeaderName::from_static("ratelimit-policy")];
+
 /// What stands before every handler.
 #[derive(Debug)]
 pub(crate) struct Gate {
     hosts: Hosts,
+    secure: bool,
     answer: Duration,
     tally: Arc<Tally>,
     life: u32,
@@ -30,11 +37,11 @@ pub(crate) struct Gate {
 }
 
 impl Gate {
-    /// A gate for these hosts; a handler has `answer` to begin its answer.
-    pub(crate) fn new(hosts: Hosts, answer: Duration, tally: Arc<Tally>) -> Self {
+    /// A gate for these hosts, behind https or not; a handler has `answer` to begin its answer.
+    pub(crate) fn new(hosts: Hosts, secure: bool, answer: Duration, tally: Arc<Tally>) -> Self {
         // Random a process, so that ids of two lives of the server do not meet in one log. Truncation is meant.
         let life = RandomState::new().hash_one(0u8) as u32;
-        Self { hosts, answer, tally, life, next: AtomicU64::new(1) }
+        Self { hosts, secure, answer, tally, life, next: AtomicU64::new(1) }
     }
 
     fn id(&self) -> String {
@@ -48,30 +55,40 @@ pub(crate) async fn pass(State(gate): State<Arc<Gate>>, request: Request, next: 
     let started = Instant::now();
     let id = gate.id();
     let (method, uri) = (request.method().clone(), request.uri().clone());
+    let is_page = pages::is_page(uri.path(), request.headers());
     let mut response = match gate.hosts.admit(&request) {
         Err(refusal) => refusal.into_response(),
         Ok(()) => answer(&gate, next.run(request)).await,
     };
-    if let Some(refusal) = response.extensions_mut().remove::<Refusal>() {
+    if let Some(refusal) = refusal_of(&mut response) {
         if let Some(secret) = refusal.secret() {
             tracing::error!(request = %id, %method, path = uri.path(), "{secret}");
         }
-        let allow = response.headers_mut().remove(http::header::ALLOW);
-        response = refusal.render(&id, uri.path());
-        if let Some(allow) = allow {
-            response.headers_mut().insert(http::header::ALLOW, allow);
+        let mut rendered = if is_page { pages::mishap(&refusal, &id) } else { refusal.render(&id, uri.path()) };
+        for name in KEPT {
+            for value in response.headers().get_all(&name) {
+                rendered.headers_mut().append(name.clone(), value.clone());
+            }
         }
+        response = rendered;
     }
     if let Ok(id) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(X_REQUEST_ID, id);
     }
-    response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers::secure(response.headers_mut(), gate.secure);
     gate.tally.answered(response.status());
     tracing::debug!(
         request = %id, %method, path = uri.path(), status = response.status().as_u16(),
         micros = started.elapsed().as_micros() as u64, "answered"
     );
     response
+}
+
+/// The refusal that an answer carries: ours, or a guard's.
+fn refusal_of(response: &mut Response) -> Option<Refusal> {
+    let extensions = response.extensions_mut();
+    let guard = extensions.remove::<staunch_guard::Refusal>();
+    extensions.remove().or_else(|| guard.as_ref().map(Refusal::of_guard))
 }
 
 async fn answer(gate: &Gate, handler: impl Future<Output = Response>) -> Response {

@@ -1,14 +1,14 @@
-//! Which names this server answers to, and which pages may ask it to do something.
+//! Which names this server answers to.
 //!
 //! A page of another site can make a browser call a server on loopback: by a plain cross-site request, or by DNS rebinding,
-//! where the page's own name comes to mean 127.0.0.1. The first is seen by `Sec-Fetch-Site` and `Origin`, the
-//! second by a `Host` that is a name nobody configured. An IP address in `Host` cannot be rebound.
+//! where the page's own name comes to mean 127.0.0.1. The first is for the CSRF guard; the second is seen here, by a `Host` that is a
+//! name nobody configured. An IP address in `Host` cannot be rebound.
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use http::header::{HOST, ORIGIN};
+use http::Request;
+use http::header::HOST;
 use http::uri::Authority;
-use http::{HeaderMap, Method, Request};
 
 use crate::problem::{Code, Refusal};
 
@@ -22,14 +22,11 @@ impl Hosts {
         Self(names.iter().map(|name| name.trim_end_matches('.').to_ascii_lowercase()).collect())
     }
 
-    /// Whether the request means this server, and is not another site's doing.
+    /// Whether the request means this server.
     pub(crate) fn admit<B>(&self, request: &Request<B>) -> Result<(), Refusal> {
         let host = authority(request).ok_or_else(|| Refusal::new(Code::MissingHost))?;
         if !self.answers_to(host.host()) {
             return Err(Refusal::new(Code::UnknownHost).detail(format_args!("{:?} is not configured", host.host())));
-        }
-        if is_cross_site(request.method(), request.headers(), &host) {
-            return Err(Refusal::new(Code::CrossSite));
         }
         Ok(())
     }
@@ -57,34 +54,6 @@ fn authority<B>(request: &Request<B>) -> Option<Authority> {
     };
     let plain = !authority.as_str().contains('@') && !authority.host().is_empty();
     plain.then_some(authority)
-}
-
-/// Whether a browser says that a page of another origin is behind the request. Programs say nothing and pass.
-fn is_cross_site(method: &Method, headers: &HeaderMap, host: &Authority) -> bool {
-    let word = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
-    let safe = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
-    match word("sec-fetch-site") {
-        Some("same-origin" | "none") => return false,
-        // A link from another site may be followed; anything else would let its pages hold this server's streams.
-        Some("cross-site" | "same-site") if safe => return word("sec-fetch-mode") != Some("navigate"),
-        Some(_) => return true,
-        None => {}
-    }
-    match headers.get(ORIGIN) {
-        Some(origin) if !safe => !is_same_origin(origin.as_bytes(), host),
-        _ => false,
-    }
-}
-
-fn is_same_origin(origin: &[u8], host: &Authority) -> bool {
-    let Some(origin) = std::str::from_utf8(origin).ok() else { return false };
-    let rest = origin.strip_prefix("http://").map(|rest| (rest, 80));
-    let Some((rest, port)) = rest.or_else(|| origin.strip_prefix("https://").map(|rest| (rest, 443))) else {
-        return false;
-    };
-    let Ok(origin) = rest.parse::<Authority>() else { return false };
-    origin.host().eq_ignore_ascii_case(host.host())
-        && origin.port_u16().unwrap_or(port) == host.port_u16().unwrap_or(port)
 }
 
 #[cfg(test)]
@@ -136,34 +105,5 @@ mod tests {
         let hosts = Hosts::default();
         let request = Request::builder().uri("http://evil.example/").header("host", "localhost").body(()).unwrap();
         assert_eq!(code(&hosts, &request), Some(Code::UnknownHost));
-    }
-
-    #[test]
-    fn pages_of_other_sites_cannot_change_anything() {
-        let hosts = Hosts::default();
-        let host = ("host", "localhost:7878");
-        type Headers<'a> = &'a [(&'a str, &'a str)];
-        let cases: &[(&str, Headers<'_>, bool)] = &[
-            ("POST", &[], true),
-            ("POST", &[("sec-fetch-site", "same-origin")], true),
-            ("POST", &[("sec-fetch-site", "none")], true),
-            ("POST", &[("sec-fetch-site", "cross-site")], false),
-            ("POST", &[("sec-fetch-site", "same-site")], false),
-            ("POST", &[("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "navigate")], false),
-            ("POST", &[("sec-fetch-site", "what")], false),
-            ("POST", &[("origin", "http://localhost:7878")], true),
-            ("POST", &[("origin", "http://localhost")], false),
-            ("POST", &[("origin", "http://evil.example")], false),
-            ("POST", &[("origin", "null")], false),
-            ("POST", &[("origin", "http://localhost:7878.evil.example")], false),
-            ("GET", &[("sec-fetch-site", "cross-site")], false),
-            ("GET", &[("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "navigate")], true),
-            ("GET", &[("origin", "http://evil.example")], true),
-        ];
-        for (method, headers, passes) in cases {
-            let all: Vec<_> = headers.iter().copied().chain([host]).collect();
-            let expected = (!passes).then_some(Code::CrossSite);
-            assert_eq!(code(&hosts, &request(method, &all)), expected, "{method} {headers:?}");
-        }
     }
 }

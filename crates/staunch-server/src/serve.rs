@@ -10,16 +10,20 @@ use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 
-use axum::Router;
+use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use staunch_engine::{Engine, Kind, Tasks};
+use staunch_store::Accounts;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
+use tower::Layer;
 
+use crate::auth::{Peer, sweep};
 use crate::bounds::{CONNECTION_BUFFER_BYTES, HEAD_BYTES_MAX, HEADERS_MAX, Times};
+use crate::config::{BindError, ServerConfig};
 use crate::router::build;
 use crate::stall::Impatient;
 use crate::tally::{Open, Tally};
@@ -29,17 +33,9 @@ use crate::tally::{Open, Tally};
 pub struct Server {
     local_addr: SocketAddr,
     stop: CancellationToken,
+    closed: CancellationToken,
     room: Arc<Semaphore>,
     connections_max: u32,
-}
-
-/// What a server needs to know besides the engine.
-#[derive(Clone, Debug)]
-pub struct ServerConfig {
-    /// Where to listen.
-    pub listen: SocketAddr,
-    /// Names of this host that requests may carry, besides loopback names and IP addresses.
-    pub hosts: Vec<String>,
 }
 
 /// Whether only programs of this machine can reach this address.
@@ -47,24 +43,31 @@ pub fn is_loopback(address: IpAddr) -> bool {
     address.to_canonical().is_loopback()
 }
 
-/// Listens at `listen` and serves the engine, as [`bind_with`] without further names.
+/// Listens at `listen` and serves the engine, as [`bind_with`] with the default of everything else.
 ///
 /// # Errors
-/// The address cannot be had.
-pub async fn bind(engine: Engine, listen: SocketAddr) -> io::Result<Server> {
-    bind_with(engine, &ServerConfig { listen, hosts: Vec::new() }).await
+/// As [`bind_with`].
+pub async fn bind(engine: Engine, accounts: Arc<dyn Accounts>, listen: SocketAddr) -> Result<Server, BindError> {
+    bind_with(engine, accounts, &ServerConfig { listen, ..ServerConfig::default() }).await
 }
 
 /// Listens and serves the engine. All tasks are the engine's.
 ///
 /// # Errors
-/// The address cannot be had.
-pub async fn bind_with(engine: Engine, config: &ServerConfig) -> io::Result<Server> {
-    let listener = TcpListener::bind(config.listen).await?;
+/// [`BindError`]: the address cannot be had, or the configuration means nothing.
+pub async fn bind_with(
+    engine: Engine,
+    accounts: Arc<dyn Accounts>,
+    config: &ServerConfig,
+) -> Result<Server, BindError> {
     let (times, connections_max) = (Times::default(), engine.limits().connections_max);
     let tasks = engine.tasks().clone();
-    let (router, app) = build(engine, &config.hosts, times);
-    serve(listener, router, &tasks, connections_max, times, Arc::clone(&app.tally))
+    let (router, app) = build(engine, accounts, config, times).await?;
+    let listener = TcpListener::bind(config.listen).await?;
+    let closed = app.auth.mode.closed().clone();
+    let server = serve(listener, router, &tasks, connections_max, times, Arc::clone(&app.tally))?;
+    tasks.spawn(Kind::Sweep, sweep(Arc::clone(&app.auth), server.stop.clone()));
+    Ok(Server { closed, ..server })
 }
 
 /// Serves `router` at `listener`, as tasks of `tasks`.
@@ -79,6 +82,7 @@ pub(crate) fn serve(
     let server = Server {
         local_addr: listener.local_addr()?,
         stop: tasks.token().child_token(),
+        closed: CancellationToken::new(),
         room: Arc::new(Semaphore::new(connections_max as usize)),
         connections_max,
     };
@@ -92,6 +96,16 @@ impl Server {
     /// Where it listens.
     pub fn local_addr(&self) -> SocketAddr {
         self.local_addr
+    }
+
+    /// Whether everybody on this machine is an admin here, because there is none yet.
+    pub fn is_open(&self) -> bool {
+        !self.closed.is_cancelled()
+    }
+
+    /// Ends when that is over: the first admin exists.
+    pub async fn closed(&self) {
+        self.closed.cancelled().await;
     }
 
     /// Stops listening, ends the event streams, lets requests in work finish for a few seconds, and cuts what is left. No connection
@@ -129,9 +143,9 @@ impl Shell {
                 next = next => next,
             };
             match accepted {
-                Ok((socket, _)) => {
+                Ok((socket, peer)) => {
                     failing = false;
-                    self.connect(&http, socket, room);
+                    self.connect(&http, socket, peer, room);
                 }
                 Err(error) => {
                     self.tally.accept_failed();
@@ -150,10 +164,10 @@ impl Shell {
         }
     }
 
-    fn connect(&self, http: &http1::Builder, socket: TcpStream, room: OwnedSemaphorePermit) {
+    fn connect(&self, http: &http1::Builder, socket: TcpStream, peer: SocketAddr, room: OwnedSemaphorePermit) {
         prepare(&socket, &self.times);
         let io = TokioIo::new(Impatient::new(socket, self.times.stall));
-        let service = TowerToHyperService::new(self.router.clone());
+        let service = TowerToHyperService::new(Extension(Peer(peer)).layer(self.router.clone()));
         let connection = http.serve_connection(io, service);
         let (stop, drain, open) = (self.stop.clone(), self.times.drain, self.tally.accept());
         self.tasks.spawn(Kind::Connection, async move {

@@ -1,14 +1,21 @@
 //! The command line: every command, argument and flag. What they do stands in [`crate::cmd`].
 
+mod accounts;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+pub(crate) use accounts::{
+    Role, Token, TokenCommand, TokenCreate, TokenList, TokenRevoke, User, UserChange, UserCommand, UserCreate,
+    UserDelete, UserList, UserSessions, UserShow,
+};
+
 const AFTER_HELP: &str = "\
-Exit codes: 0 ok, 1 run failed, 2 usage, 3 invalid workflow, 4 not found, 6 server unreachable, 7 timed out,
-8 refused by a bound, 9 cancelled, 130 interrupted.
+Exit codes: 0 ok, 1 run failed, 2 usage, 3 invalid workflow, 4 not found, 5 not allowed,
+6 server unreachable, 7 timed out, 8 refused by a bound, 9 cancelled, 130 interrupted.
 
 Start here:  staunch serve --demo";
 
@@ -64,6 +71,10 @@ pub(crate) enum Command {
     Rerun(Rerun),
     /// List the workflows of the server
     Workflows(Workflows),
+    /// Make, change and remove users
+    User(User),
+    /// Make, list and revoke API tokens
+    Token(Token),
     /// Show the configuration
     Config(ConfigCommand),
     /// Print a completion script for a shell
@@ -80,12 +91,18 @@ pub(crate) struct Json {
     pub(crate) json: bool,
 }
 
-/// Which server to ask.
+/// Which server to ask, and by what right.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct Server {
     /// The server's address [env: STAUNCH_URL] [default: http://127.0.0.1:7878]
     #[arg(long, value_name = "URL")]
     pub(crate) server: Option<String>,
+    /// A file with the API token to send; a token itself goes into the environment, not here [env: STAUNCH_TOKEN, STAUNCH_TOKEN_FILE]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
+    /// Send the token, or a password, without encryption to another machine: whoever is on the way can read it
+    #[arg(long)]
+    pub(crate) insecure_http: bool,
 }
 
 /// `staunch serve`.
@@ -94,7 +111,7 @@ pub(crate) struct Serve {
     /// Where runs, logs and the database are kept [default: ~/.local/share/staunch]
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
-    /// Where to listen; a loopback address [default: 127.0.0.1:7878]
+    /// Where to listen; others than loopback addresses need an admin first [default: 127.0.0.1:7878]
     #[arg(long, value_name = "ADDR")]
     pub(crate) listen: Option<String>,
     /// The directory of workflow files, followed while the server runs [default: DATA/workflows]

@@ -15,8 +15,10 @@ pub(crate) enum Exit {
     Usage = 2,
     /// The workflow file has errors.
     InvalidWorkflow = 3,
-    /// There is no such workflow, run, step or file.
+    /// There is no such workflow, run, step, user, token or file.
     NotFound = 4,
+    /// The server does not let us: no credentials, wrong ones, or too small a role.
+    NotAllowed = 5,
     /// The server does not answer.
     Unreachable = 6,
     /// The run timed out, or `--timeout` ran out.
@@ -32,12 +34,13 @@ pub(crate) enum Exit {
 impl Exit {
     /// All of them, in order.
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Ok,
         Self::Failed,
         Self::Usage,
         Self::InvalidWorkflow,
         Self::NotFound,
+        Self::NotAllowed,
         Self::Unreachable,
         Self::TimedOut,
         Self::Refused,
@@ -58,7 +61,8 @@ impl Exit {
             Self::Failed => "the run failed, or the command itself did",
             Self::Usage => "the command line, an input or the configuration is wrong",
             Self::InvalidWorkflow => "the workflow file has errors",
-            Self::NotFound => "there is no such workflow, run, step or file",
+            Self::NotFound => "there is no such workflow, run, step, user, token or file",
+            Self::NotAllowed => "not allowed: no token or session, a wrong or revoked one, or one that may not do this",
             Self::Unreachable => "the server does not answer",
             Self::TimedOut => "the run timed out, or `--timeout` ran out",
             Self::Refused => "a bound refused it: a queue, the disk or memory is full",

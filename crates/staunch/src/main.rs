@@ -13,6 +13,7 @@ mod local;
 mod news;
 mod render;
 mod report;
+mod secret;
 mod serve;
 
 use std::process::ExitCode;

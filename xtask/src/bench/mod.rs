@@ -1,10 +1,12 @@
-//! Measurements of the whole binary against floors and peers.
+//! Measurements of the whole binary, or of one library, against floors and peers.
 
 mod client;
+mod csrf;
 mod dag;
 mod disk;
 mod idle;
 mod latency;
+mod rate;
 mod runs;
 mod serve;
 mod spawn;

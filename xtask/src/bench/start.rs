@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
-use super::{dag, idle, latency, runs};
+use super::{csrf, dag, idle, latency, rate, runs};
 use crate::process;
 
 /// What a measurement is given.
@@ -35,12 +35,18 @@ pub(crate) fn run(arguments: &[&str]) -> Result<()> {
             word => bail!("what is {word:?}? see cargo xtask"),
         }
     }
+    // A library needs no binary.
+    match name {
+        Some("rate") => return tell(rate::measure(quick)?, quick),
+        Some("csrf") => return tell(csrf::measure(quick)?, quick),
+        _ => {}
+    }
     let measure: fn(&Bench) -> Result<Value> = match name {
         Some("runs") => runs::measure,
         Some("dag") => dag::measure,
         Some("latency") => latency::measure,
         Some("idle") => idle::measure,
-        other => bail!("there is no bench {:?}: runs, dag, latency, idle", other.unwrap_or_default()),
+        other => bail!("there is no bench {:?}: runs, dag, latency, idle, rate, csrf", other.unwrap_or_default()),
     };
 
     let staunch = match binary {
@@ -56,10 +62,15 @@ pub(crate) fn run(arguments: &[&str]) -> Result<()> {
     let measured = measure(&bench);
     let removed = std::fs::remove_dir_all(&bench.scratch);
 
-    let mut line = measured?;
+    tell(measured?, quick)?;
+    removed.with_context(|| format!("cannot remove {}", bench.scratch.display()))
+}
+
+/// The last line.
+fn tell(mut line: Value, quick: bool) -> Result<()> {
     line["machine"] = machine(quick);
     println!("{line}");
-    removed.with_context(|| format!("cannot remove {}", bench.scratch.display()))
+    Ok(())
 }
 
 /// What the figures depend on most.

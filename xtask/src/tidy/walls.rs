@@ -34,6 +34,7 @@ const HOUSE: &[Room] = &[
             "staunch-engine",
             "staunch-store",
             "staunch-flow",
+            "staunch-guard",
             "staunch-bounded",
             "staunch-leak",
         ],

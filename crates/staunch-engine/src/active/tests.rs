@@ -78,27 +78,25 @@ fn all_that_happened_goes_into_one_commit_and_only_free_slots_are_filled() {
 }
 
 #[test]
-fn ends_gather_only_after_a_commit_of_several_and_while_enough_others_run() {
-    let text = format!("steps:\n{}", "  - needs: []\n    run: x\n".repeat(9));
-    let mut active = active(&text);
-    for step in 0..9 {
+fn ends_gather_only_if_attempts_end_side_by_side_and_enough_others_run() {
+    let mut active = active(WIDE);
+    let begin = |active: &mut Active, step: u32| {
         let (stop, _) = tokio::sync::watch::channel(None);
-        active.attempts.insert((StepIndex(step), 1), InHand { epoch: 1, stop });
-    }
-    let end = |active: &mut Active, steps: &[u32]| {
-        for step in steps {
-            active.attempts.remove(&(StepIndex(*step), 1));
-            active.push(ended(active, *step, Outcome::Succeeded));
-        }
-        active.next_commit(Incarnation::generate(), &mut 0).unwrap();
-        active.recorded(8);
+        active.attempts.insert((StepIndex(step), 1), InHand { epoch: 1, began: active.ends, stop });
+    };
+    let end = |active: &mut Active, step: u32| {
+        active.let_go((StepIndex(step), 1)).unwrap();
         active.is_crowded()
     };
     assert!(!active.is_crowded(), "nothing has ended yet");
-    assert!(!end(&mut active, &[0]), "one at a time, as in a chain beside long steps");
-    assert!(end(&mut active, &[1, 2]), "two at once, six run on");
-    assert!(end(&mut active, &[3, 4]), "four run on");
-    assert!(!end(&mut active, &[5, 6]), "two run on");
+    (0..6).for_each(|step| begin(&mut active, step));
+    assert!(!end(&mut active, 0), "the first of all");
+    for step in 10..13 {
+        begin(&mut active, step);
+        assert!(!end(&mut active, step), "one after the other, as in a chain beside five long steps");
+    }
+    assert!(end(&mut active, 1), "it saw others end, four run on");
+    assert!(!end(&mut active, 2), "three run on");
 }
 
 #[test]

@@ -57,7 +57,7 @@ impl Dispatch {
             launch.timeout = Some(Duration::from_secs(self.inner.limits.cleanup_seconds.into()));
         }
         let (stop, stopped) = watch::channel(None);
-        active.attempts.insert(place, InHand { epoch: claimed.epoch, stop });
+        active.attempts.insert(place, InHand { epoch: claimed.epoch, began: active.ends, stop });
         let attempt = Attempt {
             worker: self.worker,
             step: workflow_step(&active.plan, place).to_owned(),
@@ -102,7 +102,7 @@ impl Dispatch {
         self.in_hand -= 1;
         self.hungry = true;
         let Some(Held::Active(active)) = self.runs.get_mut(&run) else { return };
-        let Some(hand) = active.attempts.remove(&place) else { return };
+        let Some(hand) = active.let_go(place) else { return };
         let Some(done) = done else {
             // It panicked, which is our bug and not the step's: its processes died with its handle.
             let end = AttemptEnd {

@@ -9,6 +9,7 @@ use utoipa::IntoParams;
 use super::openapi::Problems;
 use crate::app::App;
 use crate::ask::Asked;
+use crate::auth::Caller;
 use crate::problem::{Code, Refusal};
 use crate::sse;
 
@@ -33,6 +34,7 @@ pub(super) struct StreamQuery {
 )]
 pub(super) async fn follow_events(
     State(app): State<App>,
+    caller: Caller,
     headers: HeaderMap,
     Asked(asked): Asked<StreamQuery>,
 ) -> Result<Response, Refusal> {
@@ -40,5 +42,5 @@ pub(super) async fn follow_events(
         Some(id) => Some(id.to_str().map_err(|_| Refusal::new(Code::InvalidCursor))?),
         None => asked.after.as_deref(),
     };
-    sse::open(app, &asked.topics, after.filter(|id| !id.is_empty())).await
+    sse::open(app, &asked.topics, after.filter(|id| !id.is_empty()), &caller).await
 }

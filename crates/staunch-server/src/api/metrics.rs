@@ -1,4 +1,8 @@
-//! The metrics, as Prometheus reads them. Every name and every label stands in this file: none comes from a client.
+//! The metrics, as Prometheus reads them. Every name and every label stands in this file and in `metrics/guards.rs`: none comes from
+//! a client.
+
+mod guards;
+mod sheet;
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,13 +11,13 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::header::CONTENT_TYPE;
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, text};
-use prometheus_client::metrics::counter::ConstCounter;
-use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::encoding::{DescriptorEncoder, text};
 use prometheus_client::registry::Registry;
 use staunch_engine::EngineStats;
 use staunch_store::Usage;
 
+use self::guards::Guards;
+use self::sheet::Sheet;
 use crate::app::App;
 use crate::problem::Refusal;
 use crate::process::Process;
@@ -40,6 +44,8 @@ pub(super) async fn show_metrics(State(app): State<App>) -> Result<Response, Ref
         stats: app.engine.stats(),
         ready: app.engine.ready().await.is_ok(),
         streams: app.streams_open() as u64,
+        guards: Guards::read(&app).await,
+        passwords: (app.auth.passwords.budget().used(), app.auth.passwords.budget().limit()),
         bodies: (app.bodies.budget().used(), app.bodies.budget().limit()),
         memory_limit: app.engine.limits().memory_bytes_max(),
         subscriptions: app.engine.feed().len() as u64,
@@ -62,6 +68,8 @@ struct Picture {
     ready: bool,
     streams: u64,
     bodies: (u64, u64),
+    passwords: (u64, u64),
+    guards: Guards,
     memory_limit: u64,
     subscriptions: u64,
     tasks: Vec<(&'static str, u64)>,
@@ -75,7 +83,8 @@ impl Collector for Picture {
         self.process(&mut to)?;
         self.store(&mut to)?;
         self.engine(&mut to)?;
-        self.http(&mut to)
+        self.http(&mut to)?;
+        self.guards.tell(&mut to)
     }
 }
 
@@ -122,8 +131,9 @@ impl Picture {
         to.total("staunch_left_behind", "Steps that left processes behind", stats.left_behind_total)?;
         to.seconds("staunch_dispatch_idle_seconds", "Since the loop last turned", stats.dispatch_idle.as_secs_f64())?;
         to.gauge("staunch_memory_limit_bytes", "Sum of all bounds on memory", self.memory_limit)?;
-        let (used, limit) = self.bodies;
-        let budgets = || stats.budgets.iter().copied().chain([("http_bodies", used, limit)]);
+        let (bodies, passwords) = (self.bodies, self.passwords);
+        let own = [("http_bodies", bodies.0, bodies.1), ("passwords", passwords.0, passwords.1)];
+        let budgets = || stats.budgets.iter().copied().chain(own);
         let held = budgets().map(|(name, used, _)| (name, used));
         to.gauges("staunch_budget_bytes", "Bytes held, by budget", "budget", held)?;
         let limits = budgets().map(|(name, _, limit)| (name, limit));
@@ -139,56 +149,5 @@ impl Picture {
         to.total("staunch_streams_opened", "Event streams opened", tally.streams())?;
         let answers = Tally::CLASSES.into_iter().zip(tally.answers());
         to.totals("staunch_http_requests", "Requests answered, by class of status", "class", answers)
-    }
-}
-
-/// Where metrics are written to.
-struct Sheet<'a>(DescriptorEncoder<'a>);
-
-impl Sheet<'_> {
-    fn one(&mut self, name: &str, help: &str, metric: &impl EncodeMetric) -> fmt::Result {
-        metric.encode(self.0.encode_descriptor(name, help, None, metric.metric_type())?)
-    }
-
-    fn gauge(&mut self, name: &str, help: &str, value: u64) -> fmt::Result {
-        self.one(name, help, &ConstGauge::new(value))
-    }
-
-    fn seconds(&mut self, name: &str, help: &str, value: f64) -> fmt::Result {
-        self.one(name, help, &ConstGauge::new(value))
-    }
-
-    fn total(&mut self, name: &str, help: &str, value: u64) -> fmt::Result {
-        self.one(name, help, &ConstCounter::new(value))
-    }
-
-    fn seconds_total(&mut self, name: &str, help: &str, value: f64) -> fmt::Result {
-        self.one(name, help, &ConstCounter::new(value))
-    }
-
-    fn gauges(
-        &mut self,
-        name: &str,
-        help: &str,
-        label: &'static str,
-        values: impl IntoIterator<Item = (&'static str, u64)>,
-    ) -> fmt::Result {
-        let mut values = values.into_iter().map(|(word, value)| (word, ConstGauge::new(value))).peekable();
-        let Some((_, first)) = values.peek() else { return Ok(()) };
-        let mut family = self.0.encode_descriptor(name, help, None, first.metric_type())?;
-        values.try_for_each(|(word, value)| value.encode(family.encode_family(&[(label, word)])?))
-    }
-
-    fn totals(
-        &mut self,
-        name: &str,
-        help: &str,
-        label: &'static str,
-        values: impl IntoIterator<Item = (&'static str, u64)>,
-    ) -> fmt::Result {
-        let mut values = values.into_iter().map(|(word, value)| (word, ConstCounter::new(value))).peekable();
-        let Some((_, first)) = values.peek() else { return Ok(()) };
-        let mut family = self.0.encode_descriptor(name, help, None, first.metric_type())?;
-        values.try_for_each(|(word, value)| value.encode(family.encode_family(&[(label, word)])?))
     }
 }

@@ -2,14 +2,19 @@
 
 #![expect(unused_qualifications, reason = "the macros that document routes spell out paths of types that are in scope")]
 
+mod audit;
 mod events;
+mod explain;
 mod health;
-mod landing;
+mod login;
 mod logs;
+mod me;
 mod metrics;
 mod openapi;
 mod runs;
 mod submit;
+mod tokens;
+mod users;
 mod workflows;
 
 pub(crate) use openapi::{document, routes};

@@ -12,7 +12,7 @@ use utoipa::{IntoResponses, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{events, health, landing, logs, metrics, runs, submit, workflows};
+use super::{audit, events, explain, health, login, logs, me, metrics, runs, submit, tokens, users, workflows};
 use crate::app::App;
 use crate::wire::{EndEvent, GapEvent, LogEvent, Problem, RunEvent};
 
@@ -29,6 +29,7 @@ use crate::wire::{EndEvent, GapEvent, LogEvent, Problem, RunEvent};
         (name = "runs", description = "What runs, ran, or shall run."),
         (name = "logs", description = "What steps said."),
         (name = "events", description = "What happens now."),
+        (name = "accounts", description = "Who may do what: users, sessions, tokens, and what they did."),
         (name = "health", description = "Whether the server is well."),
     )
 )]
@@ -71,13 +72,29 @@ fn all() -> OpenApiRouter<App> {
         .routes(routes!(logs::show_log))
         .routes(routes!(logs::download_log))
         .routes(routes!(events::follow_events))
+        .routes(routes!(login::set_up))
+        .routes(routes!(login::log_in))
+        .routes(routes!(login::log_out))
+        .routes(routes!(me::show_me))
+        .routes(routes!(me::show_csrf_token))
+        .routes(routes!(me::change_password))
+        .routes(routes!(me::list_my_sessions, me::end_my_sessions))
+        .routes(routes!(me::end_my_session))
+        .routes(routes!(tokens::list_my_tokens, tokens::create_my_token))
+        .routes(routes!(tokens::revoke_my_token))
+        .routes(routes!(users::list_users, users::create_user))
+        .routes(routes!(users::show_user, users::change_user, users::delete_user))
+        .routes(routes!(users::list_user_sessions, users::end_user_sessions))
+        .routes(routes!(users::list_user_tokens))
+        .routes(routes!(users::revoke_user_token))
+        .routes(routes!(audit::list_audit))
         .routes(routes!(openapi_json));
     OpenApiRouter::with_openapi(Head::openapi())
         .nest("/api/v1", api)
         .routes(routes!(health::livez))
         .routes(routes!(health::readyz))
         .routes(routes!(metrics::show_metrics))
-        .routes(routes!(landing::explain_problem))
+        .routes(routes!(explain::explain_problem))
 }
 
 /// The OpenAPI document, as `docs/openapi.json` has it.
@@ -87,10 +104,9 @@ pub(crate) fn document() -> String {
     text
 }
 
-/// All routes.
+/// All routes of the API, and what stands beside it.
 pub(crate) fn routes() -> Router<App> {
-    // The page for people is not part of the API.
-    Router::from(all()).route("/", axum::routing::get(landing::landing))
+    Router::from(all())
 }
 
 #[cfg(test)]

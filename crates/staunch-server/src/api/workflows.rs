@@ -14,6 +14,7 @@ use utoipa::IntoParams;
 use super::openapi::Problems;
 use crate::app::App;
 use crate::ask::{Asked, Segments};
+use crate::etag;
 use crate::problem::Refusal;
 use crate::wire::{BrokenFile, Diagnostic, Validation, Workflow, WorkflowDetail, WorkflowList};
 
@@ -54,7 +55,7 @@ pub(super) async fn show_workflow(
     };
     let known = app.engine.catalog().get(&name).ok_or_else(unknown)?;
     let etag = format!("\"{}\"", known.revision);
-    if headers.get_all(IF_NONE_MATCH).iter().any(|given| matches_etag(given.as_bytes(), &etag)) {
+    if headers.get_all(IF_NONE_MATCH).iter().any(|given| etag::matches(given.as_bytes(), &etag)) {
         return Ok((StatusCode::NOT_MODIFIED, [(ETAG, etag)]).into_response());
     }
     let text = app.engine.text(known.revision).await?.ok_or_else(unknown)?;
@@ -95,26 +96,4 @@ pub(super) async fn validate_workflow(
     let workflow = parsed.workflow.as_ref().map(|workflow| Workflow::of_text(workflow, None));
     let diagnostics = parsed.diagnostics.iter().map(Diagnostic::from).collect();
     Ok(Json(Validation { valid: workflow.is_some(), diagnostics, workflow }))
-}
-
-/// RFC 9110 §13.1.2: a list of entity tags, weak ones included, or `*`.
-fn matches_etag(given: &[u8], etag: &str) -> bool {
-    let Ok(given) = std::str::from_utf8(given) else { return false };
-    given.split(',').map(str::trim).any(|one| one == "*" || one.strip_prefix("W/").unwrap_or(one) == etag)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::matches_etag;
-
-    #[test]
-    fn entity_tags_match_as_the_rfc_says() {
-        for yes in ["\"a\"", "W/\"a\"", "*", "\"b\", \"a\""] {
-            assert!(matches_etag(yes.as_bytes(), "\"a\""), "{yes}");
-        }
-        for no in ["a", "\"b\"", "", "\"A\""] {
-            assert!(!matches_etag(no.as_bytes(), "\"a\""), "{no}");
-        }
-        assert!(!matches_etag(&[0xff], "\"a\""));
-    }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 use super::code::Code;
 use crate::wire::{Problem, ProblemDetail};
@@ -22,12 +22,20 @@ struct Inner {
     errors: Vec<ProblemDetail>,
     retry_after: Option<u64>,
     secret: Option<String>,
+    headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl Refusal {
     /// A refusal of this kind.
     pub(crate) fn new(code: Code) -> Self {
-        Self(Box::new(Inner { code, detail: None, errors: Vec::new(), retry_after: None, secret: None }))
+        Self(Box::new(Inner {
+            code,
+            detail: None,
+            errors: Vec::new(),
+            retry_after: None,
+            secret: None,
+            headers: Vec::new(),
+        }))
     }
 
     /// What is wrong this time. The client reads it.
@@ -48,6 +56,37 @@ impl Refusal {
         self
     }
 
+    /// Its answer has this header too.
+    pub(crate) fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.0.headers.push((name, value));
+        self
+    }
+
+    /// Its answer has these headers too.
+    pub(crate) fn headers(mut self, headers: HeaderMap) -> Self {
+        let named = headers.into_iter().scan(None, |last, (name, value)| {
+            // A map gives a name once and then only values.
+            *last = name.or_else(|| last.clone());
+            last.clone().map(|name| (name, value))
+        });
+        self.0.headers.extend(named);
+        self
+    }
+
+    /// A refusal of a guard, in our manner.
+    pub(crate) fn of_guard(refusal: &staunch_guard::Refusal) -> Self {
+        let Some(code) = Code::of(refusal.code) else {
+            return Self::internal(format_args!("a guard refuses by an unknown word: {}", refusal.code));
+        };
+        let mut ours = Self::new(code);
+        if let Some(origin) = refusal.members.get("origin") {
+            // What it saw, so that who set up a proxy finds what to change.
+            ours = ours.detail(format_args!("the origin is {origin}"));
+        }
+        ours.0.retry_after = refusal.retry_after;
+        ours
+    }
+
     /// A failure of ours: the log gets the text, the client only the request's id.
     pub(crate) fn internal(why: impl fmt::Display) -> Self {
         Self::new(Code::Internal).keep(why)
@@ -64,6 +103,16 @@ impl Refusal {
         self.0.code
     }
 
+    /// What is wrong this time.
+    pub(crate) fn says(&self) -> Option<&str> {
+        self.0.detail.as_deref()
+    }
+
+    /// When to ask again, in whole seconds.
+    pub(crate) fn seconds(&self) -> Option<u64> {
+        self.0.retry_after
+    }
+
     /// What is wrong, place by place.
     #[cfg(test)]
     pub(crate) fn places(&self) -> &[ProblemDetail] {
@@ -77,7 +126,7 @@ impl Refusal {
 
     /// The answer.
     pub(crate) fn render(self, request_id: &str, path: &str) -> Response {
-        let Inner { code, detail, errors, retry_after, secret: _ } = *self.0;
+        let Inner { code, detail, errors, retry_after, secret: _, headers: own } = *self.0;
         let problem = Problem {
             kind: format!("/problems/{}", code.word()),
             title: code.title().to_owned(),
@@ -94,14 +143,37 @@ impl Refusal {
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if let Some(seconds) = retry_after {
-            headers.insert(RETRY_AFTER, seconds.into());
-        }
-        if code.leaves_body_unread() {
-            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
-        }
-        response
+        sealed(code, retry_after, own, response)
     }
+
+    /// An answer with what the refusal says in headers, for one that is shown as something else than a problem.
+    pub(crate) fn seal(&self, response: Response) -> Response {
+        sealed(self.0.code, self.0.retry_after, self.0.headers.clone(), response)
+    }
+}
+
+fn sealed(
+    code: Code,
+    retry_after: Option<u64>,
+    own: Vec<(HeaderName, HeaderValue)>,
+    mut response: Response,
+) -> Response {
+    let headers = response.headers_mut();
+    if let Some(seconds) = retry_after {
+        headers.insert(RETRY_AFTER, seconds.into());
+    }
+    if code.status() == StatusCode::UNAUTHORIZED {
+        // RFC 9110 section 15.5.2: a 401 says how to be known. RFC 6750 section 3.1 has the error's word.
+        let challenge = if code == Code::InvalidToken { "Bearer error=\"invalid_token\"" } else { "Bearer" };
+        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+    }
+    for (name, value) in own {
+        headers.append(name, value);
+    }
+    if code.leaves_body_unread() {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
 }
 
 impl IntoResponse for Refusal {

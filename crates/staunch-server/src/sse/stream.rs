@@ -10,6 +10,7 @@ use super::pace::Pace;
 use super::page::Page;
 use super::topic::{Mark, Topic};
 use crate::app::App;
+use crate::auth::Leaves;
 use crate::problem::Refusal;
 use crate::wire::EndEvent;
 
@@ -25,6 +26,7 @@ pub(super) struct LiveStream {
     pace: Pace,
     written: Instant,
     ended: bool,
+    leaves: Leaves,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -34,6 +36,7 @@ impl LiveStream {
         app: App,
         places: Vec<(Topic, Mark)>,
         permit: OwnedSemaphorePermit,
+        leaves: Leaves,
     ) -> Result<Self, Refusal> {
         let mut follows: Vec<Follow> = Vec::new();
         let mut marks = Vec::new();
@@ -56,16 +59,20 @@ impl LiveStream {
         let mut page = Page::new(marks, app.engine.limits().stream_bytes_max as usize / 2);
         page.retry(RETRY_MS);
         let pace = Pace::new(app.times.pace, now);
-        Ok(Self { app, topics, follows, page, pace, written: now, ended: false, _permit: permit })
+        Ok(Self { app, topics, follows, page, pace, written: now, ended: false, leaves, _permit: permit })
     }
 
-    /// What to write next; `None` when the stream is over: its topics are, the server stops, or the store failed.
+    /// What to write next; `None` when the stream is over: its topics are, the caller's session is, the server stops, or the store failed.
     pub(super) async fn next(&mut self) -> Option<Bytes> {
         let stop = self.app.engine.tasks().token().clone();
-        tokio::select! {
+        let mut leaves = std::mem::replace(&mut self.leaves, Box::pin(std::future::pending()));
+        let next = tokio::select! {
             () = stop.cancelled() => None,
+            () = leaves.as_mut() => None,
             bytes = self.produce() => bytes,
-        }
+        };
+        self.leaves = leaves;
+        next
     }
 
     async fn produce(&mut self) -> Option<Bytes> {

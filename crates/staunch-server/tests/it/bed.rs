@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use staunch_engine::{CloseCount, Engine, EngineConfig, Limits};
-use staunch_server::{Server, bind};
-use staunch_store::{Durability, Logs, Sqlite};
+use staunch_server::{Server, ServerConfig, bind_with};
+use staunch_store::{Accounts, Durability, Logs, Opening, Sqlite};
 use tempfile::TempDir;
 use tokio::time::timeout;
 
@@ -19,7 +19,9 @@ pub(crate) const LONG: Duration = Duration::from_secs(60);
 /// A server with some workflows.
 pub(crate) struct Bed {
     pub(crate) engine: Engine,
+    pub(crate) accounts: Arc<Sqlite>,
     server: Server,
+    config: ServerConfig,
     data: TempDir,
 }
 
@@ -31,21 +33,27 @@ impl Bed {
 
     /// As [`Bed::new`], with other limits.
     pub(crate) async fn with(workflows: &[(&str, &str)], limits: Limits) -> Self {
+        Self::configured(workflows, limits, ServerConfig::default()).await
+    }
+
+    /// As [`Bed::with`], with another configuration; the port is any.
+    pub(crate) async fn configured(workflows: &[(&str, &str)], limits: Limits, config: ServerConfig) -> Self {
         let data = TempDir::new().unwrap();
         let directory = data.path().join("workflows");
         std::fs::create_dir(&directory).unwrap();
         for (name, text) in workflows {
             std::fs::write(directory.join(format!("{name}.yaml")), text).unwrap();
         }
-        Self::open(data, limits).await
+        Self::open(data, limits, config).await
     }
 
-    async fn open(data: TempDir, limits: Limits) -> Self {
+    async fn open(data: TempDir, limits: Limits, config: ServerConfig) -> Self {
         // Naps are not waited for at a close.
         let limits = Limits { drain_seconds: 0, kill_grace_seconds: 1, ..limits };
-        let store = Sqlite::open(data.path(), limits.store(), Durability::Off).unwrap();
+        let opening = Opening::new(data.path(), limits.store(), Durability::Off);
+        let store = Arc::new(Opening { accounts: limits.accounts(), ..opening }.open().unwrap());
         let logs = Logs::open(data.path().join("logs"), limits.store()).unwrap();
-        let config = EngineConfig {
+        let engine = EngineConfig {
             limits,
             work_directory: data.path().join("work"),
             workflows_directory: Some(data.path().join("workflows")),
@@ -54,20 +62,26 @@ impl Bed {
             workspace: None,
             lease: Duration::from_secs(86_400),
         };
-        let engine = Engine::open(config, Arc::new(store), logs).await.unwrap();
-        let server = bind(engine.clone(), "127.0.0.1:0".parse().unwrap()).await.unwrap();
-        Self { engine, server, data }
+        let accounts = Arc::clone(&store);
+        let engine = Engine::open(engine, store, logs).await.unwrap();
+        let config = ServerConfig { listen: "127.0.0.1:0".parse().unwrap(), ..config };
+        let server = bind_with(engine.clone(), Arc::clone(&accounts) as Arc<dyn Accounts>, &config).await.unwrap();
+        Self { engine, accounts, server, config, data }
     }
 
     /// Stops, and begins another life on the same data.
     pub(crate) async fn reopen(self) -> Self {
-        let limits = *self.engine.limits();
+        let (limits, config) = (*self.engine.limits(), self.config.clone());
         let data = self.stop().await;
-        Self::open(data, limits).await
+        Self::open(data, limits, config).await
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
         self.server.local_addr()
+    }
+
+    pub(crate) fn server(&self) -> &Server {
+        &self.server
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {

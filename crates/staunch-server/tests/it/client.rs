@@ -104,12 +104,22 @@ pub(crate) struct Live {
 impl Live {
     /// Opens one, after an id if there is one; a problem instead is an error.
     pub(crate) async fn open(address: SocketAddr, topics: &str, after: Option<&str>) -> Result<Self, Answer> {
+        Self::open_as(address, topics, after, &[]).await
+    }
+
+    /// As [`Live::open`], with further headers.
+    pub(crate) async fn open_as(
+        address: SocketAddr,
+        topics: &str,
+        after: Option<&str>,
+        headers: &[(&str, &str)],
+    ) -> Result<Self, Answer> {
         let (mut sender, connection) =
             handshake(TokioIo::new(TcpStream::connect(address).await.unwrap())).await.unwrap();
         let mut request =
             http::Request::builder().uri(format!("/api/v1/events?topics={topics}")).header("host", "localhost");
-        if let Some(after) = after {
-            request = request.header("last-event-id", after);
+        for (name, value) in after.map(|after| ("last-event-id", after)).iter().chain(headers) {
+            request = request.header(*name, *value);
         }
         let request = request.body(Full::new(Bytes::new())).unwrap();
         let mut connection = Box::pin(connection);

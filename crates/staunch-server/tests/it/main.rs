@@ -1,11 +1,20 @@
 //! The server as its clients see it: a real engine, a real store, real processes, real sockets.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod access;
+mod accounts;
 mod api;
 mod bad_input;
 mod bed;
 mod client;
+mod csrf;
 mod live;
 mod logs;
 mod metrics;
+mod pages;
+mod rates;
+mod secrets;
+mod sessions;
+mod setup;
 mod stop;
+mod tokens;

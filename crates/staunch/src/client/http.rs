@@ -7,13 +7,15 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use staunch_server::wire::{
-    Accepted, CancelRequest, LogPage, RerunRequest, Run, RunDetail, RunPage, SubmitRequest, WorkflowList,
+    Accepted, CancelRequest, LogPage, RerunRequest, Run, RunDetail, RunPage, Secret, SubmitRequest, WorkflowList,
 };
 use staunch_store::RunId;
-use ureq::http::Response;
+use ureq::http::{Response, Uri};
 use ureq::tls::{RootCerts, TlsConfig};
+use ureq::typestate::{WithBody, WithoutBody};
 use ureq::{Agent, Body, RequestBuilder};
 
+use super::credential::{Credential, is_here, is_private};
 use super::problem;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -38,11 +40,14 @@ const RECENT: u32 = 200;
 pub(crate) struct Client {
     base: String,
     agent: Agent,
+    credential: Credential,
+    /// Whether secrets may be sent where others can read them.
+    careless: bool,
 }
 
 impl Client {
     /// For the server at `base`, such as `http://127.0.0.1:7878`. Nothing is sent yet.
-    pub(crate) fn new(base: &str) -> Self {
+    pub(crate) fn new(base: &str, careless: bool) -> Self {
         let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
         let mut config = Agent::config_builder()
             .http_status_as_error(false)
@@ -52,11 +57,38 @@ impl Client {
             .timeout_per_read(Some(SILENCE_MAX))
             .timeout_per_write(Some(SILENCE_MAX))
             .tls_config(tls);
-        if base.starts_with("http://127.") || base.starts_with("http://[::1]") || base.starts_with("http://localhost") {
+        if base.parse::<Uri>().is_ok_and(|uri| is_here(&uri)) {
             // A proxy cannot reach this machine's own loopback.
             config = config.proxy(None);
         }
-        Self { base: base.to_owned(), agent: config.build().new_agent() }
+        Self { base: base.to_owned(), agent: config.build().new_agent(), credential: Credential::Nobody, careless }
+    }
+
+    /// One that sends this token with every request.
+    pub(crate) fn with_token(self, token: &Secret) -> Result<Self, Failure> {
+        self.confide("the token")?;
+        Ok(self.with(Credential::token(token)?))
+    }
+
+    /// One that asks by this right.
+    pub(super) fn with(self, credential: Credential) -> Self {
+        Self { credential, ..self }
+    }
+
+    /// Whether it asks without saying who it is.
+    pub(crate) fn is_nobody(&self) -> bool {
+        matches!(self.credential, Credential::Nobody)
+    }
+
+    /// Refuses to send a secret where others can read it, unless that is wanted.
+    pub(crate) fn confide(&self, what: &str) -> Result<(), Failure> {
+        if self.careless || is_private(&self.base) {
+            return Ok(());
+        }
+        let message =
+            format!("refusing to send {what} to {}: without encryption whoever is on the way can read it", self.base);
+        let hint = "use an https address or an SSH tunnel; --insecure-http sends it all the same";
+        Err(Failure::usage(message).hint(hint))
     }
 
     /// Accepts a run of a workflow by name. `key` makes it safe to send twice.
@@ -72,7 +104,7 @@ impl Client {
     /// Asks a run to stop.
     pub(crate) fn cancel(&self, run: &str, force: bool) -> Result<(), Failure> {
         let path = self.url(&format!("/runs/{run}/cancel"));
-        let send = || self.agent.post(&path).send_json(CancelRequest { force });
+        let send = || self.posting(&path).send_json(CancelRequest { force });
         self.accept(self.retry(send)?).map(drop)
     }
 
@@ -99,13 +131,13 @@ impl Client {
     /// A step's log, as the step wrote it.
     pub(crate) fn raw_log(&self, run: &str, step: &str) -> Result<impl Read + use<>, Failure> {
         let url = self.url(&format!("/runs/{run}/steps/{}/log/raw", segment(step)));
-        let answer = self.accept(self.retry(|| self.agent.get(&url).call())?)?;
+        let answer = self.accept(self.retry(|| self.getting(&url).call())?)?;
         Ok(answer.into_body().into_reader())
     }
 
     /// The live stream of some topics, each from its place in `last` on.
     pub(super) fn events(&self, topics: &str, last: &str) -> Result<impl Read + use<>, Failure> {
-        let request = self.agent.get(self.url("/events")).query("topics", topics);
+        let request = self.getting(&self.url("/events")).query("topics", topics);
         let request = request.header("accept", "text/event-stream").header("last-event-id", last);
         let answer = self.accept(request.call().map_err(|error| self.unreachable(&error))?)?;
         Ok(answer.into_body().into_reader())
@@ -124,18 +156,46 @@ impl Client {
         one_of(given, &recent)
     }
 
-    fn get<T: DeserializeOwned>(&self, path: &str, query: &[(&str, String)]) -> Result<T, Failure> {
+    /// Asks for a resource.
+    pub(super) fn get<T: DeserializeOwned>(&self, path: &str, query: &[(&str, String)]) -> Result<T, Failure> {
         let url = self.url(path);
-        let send = || query.iter().fold(self.agent.get(&url), |request, (key, value)| request.query(key, value)).call();
+        let send = || query.iter().fold(self.getting(&url), |request, (key, value)| request.query(key, value)).call();
         let answer = self.accept(self.retry(send)?)?;
         self.read(answer)
     }
 
     fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize, key: &str) -> Result<T, Failure> {
         let url = self.url(path);
-        let send = || with_key(self.agent.post(&url), key).send_json(body);
+        let send = || self.posting(&url).header("idempotency-key", key).send_json(body);
         let answer = self.accept(self.retry(send)?)?;
         self.read(answer)
+    }
+
+    /// Posts what must not be sent twice.
+    pub(super) fn post_once(&self, path: &str, body: &impl Serialize) -> Result<Response<Body>, Failure> {
+        let answer = self.posting(&self.url(path)).send_json(body);
+        self.accept(answer.map_err(|error| self.unreachable(&error))?)
+    }
+
+    /// Changes a resource; the same change twice is one.
+    pub(super) fn patch<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, Failure> {
+        let url = self.url(path);
+        let answer = self.accept(self.retry(|| self.credential.sign(self.agent.patch(&url)).send_json(body))?)?;
+        self.read(answer)
+    }
+
+    /// Removes a resource. Sent once: the second answer would be that it is not there.
+    pub(super) fn delete(&self, path: &str) -> Result<Response<Body>, Failure> {
+        let answer = self.credential.sign(self.agent.delete(self.url(path))).call();
+        self.accept(answer.map_err(|error| self.unreachable(&error))?)
+    }
+
+    fn getting(&self, url: &str) -> RequestBuilder<WithoutBody> {
+        self.credential.sign(self.agent.get(url))
+    }
+
+    fn posting(&self, url: &str) -> RequestBuilder<WithBody> {
+        self.credential.sign(self.agent.post(url))
     }
 
     fn url(&self, path: &str) -> String {
@@ -155,7 +215,8 @@ impl Client {
         }
     }
 
-    fn read<T: DeserializeOwned>(&self, answer: Response<Body>) -> Result<T, Failure> {
+    /// What an answer says.
+    pub(super) fn read<T: DeserializeOwned>(&self, answer: Response<Body>) -> Result<T, Failure> {
         let mut body = answer.into_body();
         body.with_config().limit(ANSWER_BYTES_MAX).read_json().map_err(|error| {
             let what = format!("{} answered what this version of staunch does not understand: {error}", self.base);
@@ -165,7 +226,11 @@ impl Client {
 
     /// The answer, if it says that all went well.
     fn accept(&self, answer: Response<Body>) -> Result<Response<Body>, Failure> {
-        if answer.status().is_success() { Ok(answer) } else { Err(problem::failure(&self.base, answer)) }
+        if answer.status().is_success() {
+            Ok(answer)
+        } else {
+            Err(problem::failure(&self.base, answer, self.is_nobody()))
+        }
     }
 
     fn unreachable(&self, error: &impl Display) -> Failure {
@@ -183,12 +248,8 @@ fn is_broken(error: &ureq::Error) -> bool {
     }
 }
 
-fn with_key<B>(request: RequestBuilder<B>, key: &str) -> RequestBuilder<B> {
-    request.header("idempotency-key", key)
-}
-
 /// A path segment (RFC 3986 §3.3): everything but unreserved characters is escaped.
-fn segment(text: &str) -> String {
+pub(super) fn segment(text: &str) -> String {
     let mut segment = String::with_capacity(text.len());
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {

@@ -1,5 +1,7 @@
 //! The HTTP client: asks a server, and follows a run over its live stream.
 
+mod accounts;
+mod credential;
 mod http;
 mod problem;
 mod sse;

@@ -10,15 +10,16 @@ use crate::failure::Failure;
 /// A problem document is not larger than this, in bytes.
 const PROBLEM_BYTES_MAX: u64 = 1 << 20;
 
-/// The failure behind an answer that is not a success.
-pub(super) fn failure(base: &str, answer: Response<Body>) -> Failure {
+/// The failure behind an answer that is not a success. `nobody`: the request had no credentials.
+pub(super) fn failure(base: &str, answer: Response<Body>, nobody: bool) -> Failure {
     let status = answer.status();
     let wait = answer.headers().get("retry-after").and_then(|value| value.to_str().ok()).map(str::to_owned);
     let mut body = answer.into_body();
     let problem: Option<Problem> = body.with_config().limit(PROBLEM_BYTES_MAX).read_json().ok();
     let Some(problem) = problem else {
         // Something between us and a server, or no Staunch server at all.
-        return Failure::new(exit(status, ""), format!("{base} answered {status}"));
+        let failure = Failure::new(exit(status, ""), format!("{base} answered {status}"));
+        return allowed(status, "", nobody).into_iter().fold(failure, Failure::hint);
     };
     let mut message = problem.detail.clone().unwrap_or(problem.title);
     for error in &problem.errors {
@@ -35,7 +36,27 @@ pub(super) fn failure(base: &str, answer: Response<Body>) -> Failure {
     let failure = Failure::new(exit(status, &problem.code), message);
     match wait {
         Some(seconds) if status != StatusCode::OK => failure.hint(format!("try again in {seconds} s")),
-        _ => failure,
+        _ => allowed(status, &problem.code, nobody).into_iter().fold(failure, Failure::hint),
+    }
+}
+
+/// What to do about a request that is not allowed.
+fn allowed(status: StatusCode, code: &str, nobody: bool) -> Option<&'static str> {
+    match (status.as_u16(), code) {
+        // The password was wrong, and that is all there is to say.
+        (401, "login_failed") => None,
+        (401, _) if nobody => Some(
+            "the server wants a token: `staunch token create NAME --login USER` makes one; give it in $STAUNCH_TOKEN or by --token-file",
+        ),
+        (401, _) => Some("the token is mistyped, expired or revoked, or its user is kept out"),
+        (403, "password_needed") => {
+            Some("only a token of scope admin makes tokens by itself; --login NAME asks for the password")
+        }
+        (403, "forbidden") => Some("the token's scope or its user's role is too small for this"),
+        (409, "no_session") => {
+            Some("`staunch user create NAME --role admin` makes the first user; then try again with --login NAME")
+        }
+        _ => None,
     }
 }
 
@@ -44,6 +65,7 @@ fn exit(status: StatusCode, code: &str) -> Exit {
     match status.as_u16() {
         400 | 413 | 415 | 422 if code.contains("workflow") => Exit::InvalidWorkflow,
         400 | 413 | 415 | 422 => Exit::Usage,
+        401 | 403 => Exit::NotAllowed,
         404 => Exit::NotFound,
         429 | 503 | 507 => Exit::Refused,
         502 | 504 => Exit::Unreachable,

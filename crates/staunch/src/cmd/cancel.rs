@@ -10,7 +10,7 @@ use crate::render::Terminal;
 
 /// Asks a run to stop.
 pub(super) fn run(arguments: &Cancel, all: &AllFlags, terminal: &mut Terminal) -> Result<Exit, Failure> {
-    let client = client(&arguments.server, all)?;
+    let client = client(&arguments.server, all, terminal)?;
     let run = client.resolve(&arguments.run.id)?;
     client.cancel(&run, arguments.force)?;
     if arguments.json.json {

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::cli::{AllFlags, ConfigShow};
-use crate::config::{Config, Sources};
+use crate::config::{Config, Shown, Sources};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::render::{Ink, Table, Terminal};
@@ -15,7 +15,7 @@ pub(super) fn show(arguments: &ConfigShow, all: &AllFlags, terminal: &mut Termin
         let keys: Map<String, Value> = shown
             .into_iter()
             .map(|line| match arguments.origin {
-                true => (line.key, json!({ "value": line.value, "origin": line.origin.to_string() })),
+                true => (line.key.clone(), with_origin(&line)),
                 false => (line.key, line.value),
             })
             .collect();
@@ -28,7 +28,13 @@ pub(super) fn show(arguments: &ConfigShow, all: &AllFlags, terminal: &mut Termin
         let value = match &line.value {
             Value::String(text) => text.clone(),
             Value::Null => "-".to_owned(),
+            Value::Array(words) if words.is_empty() => "-".to_owned(),
+            Value::Array(words) => words.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", "),
             other => other.to_string(),
+        };
+        let value = match line.worst_case {
+            Some(most) => format!("{value} (at most {most} in one window)"),
+            None => value,
         };
         let mut cells = vec![(line.key, None), (value, Some(Ink::Strong))];
         if arguments.origin {
@@ -39,4 +45,12 @@ pub(super) fn show(arguments: &ConfigShow, all: &AllFlags, terminal: &mut Termin
     let table = table.show(terminal.out_paint()).to_string();
     terminal.line(table);
     Ok(Exit::Ok)
+}
+
+fn with_origin(line: &Shown) -> Value {
+    let mut object = json!({ "value": line.value, "origin": line.origin.to_string() });
+    if let Some(most) = line.worst_case {
+        object["worst_case"] = most.into();
+    }
+    object
 }

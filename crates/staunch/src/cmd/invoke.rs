@@ -3,14 +3,16 @@
 use std::process::ExitCode;
 
 use clap::Parser;
+use staunch_server::wire::Secret;
 
-use super::{cancel, completions, config, logs, rerun, run, runs, validate, version, workflows};
+use super::{cancel, completions, config, logs, rerun, run, runs, token, user, validate, version, workflows};
 use crate::cli::{AllFlags, Cli, Command, ConfigSubcommand, Server};
 use crate::client::Client;
-use crate::config::{Config, Sources};
+use crate::config::{Config, Origin, Sources};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::render::Terminal;
+use crate::secret;
 
 /// Reads the command line and does what it says.
 pub(crate) fn main() -> ExitCode {
@@ -51,6 +53,8 @@ fn invoke(cli: Cli, terminal: &mut Terminal) -> Result<Exit, Failure> {
         Command::Cancel(arguments) => cancel::run(&arguments, &all, terminal),
         Command::Rerun(arguments) => rerun::run(arguments, &all, terminal),
         Command::Workflows(arguments) => workflows::run(&arguments, &all, terminal),
+        Command::User(arguments) => user::run(&arguments, &all, terminal),
+        Command::Token(arguments) => token::run(&arguments, &all, terminal),
         Command::Config(arguments) => match arguments.command {
             ConfigSubcommand::Show(show) => config::show(&show, &all, terminal),
         },
@@ -59,10 +63,44 @@ fn invoke(cli: Cli, terminal: &mut Terminal) -> Result<Exit, Failure> {
     }
 }
 
-/// A client for the server that the flags and the configuration name.
-pub(super) fn client(server: &Server, all: &AllFlags) -> Result<Client, Failure> {
-    let sources = Sources::of_process(all.config.clone()).flag("server", "--server", server.server.clone());
-    Ok(Client::new(&Config::load(&sources)?.server.value))
+/// A client for the server that the flags and the configuration name, with the token that they name.
+pub(super) fn client(server: &Server, all: &AllFlags, terminal: &mut Terminal) -> Result<Client, Failure> {
+    let config = configuration(server, all)?;
+    let client = Client::new(&config.server.value, server.insecure_http);
+    match token_of(&config, terminal)? {
+        Some(token) => client.with_token(&token),
+        None => Ok(client),
+    }
+}
+
+/// A client that sends no token, whatever is configured.
+pub(super) fn tokenless(server: &Server, all: &AllFlags) -> Result<Client, Failure> {
+    Ok(Client::new(&configuration(server, all)?.server.value, server.insecure_http))
+}
+
+fn configuration(server: &Server, all: &AllFlags) -> Result<Config, Failure> {
+    let token_file = server.token_file.as_ref().map(|path| path.to_string_lossy().into_owned());
+    let sources = Sources::of_process(all.config.clone()).flag("server", "--server", server.server.clone()).flag(
+        "token_file",
+        "--token-file",
+        token_file,
+    );
+    Config::load(&sources)
+}
+
+/// The flag, then `$STAUNCH_TOKEN`, then what else names a file. The token itself is no key of the configuration, so that nothing that
+/// shows the configuration shows it.
+fn token_of(config: &Config, terminal: &mut Terminal) -> Result<Option<Secret>, Failure> {
+    let by_flag = matches!(config.token_file.origin, Origin::Flag(_));
+    let given = std::env::var_os("STAUNCH_TOKEN").filter(|token| !by_flag && !token.is_empty());
+    match (given, &config.token_file.value) {
+        (Some(token), _) => {
+            let token = token.into_string().map_err(|_| Failure::usage("$STAUNCH_TOKEN is not UTF-8"))?;
+            Ok(Some(Secret::new(token)))
+        }
+        (None, Some(path)) => secret::from_file(path, terminal).map(Some),
+        (None, None) => Ok(None),
+    }
 }
 
 /// A runtime for a command that waits for several things at once. One thread: the work is done elsewhere.

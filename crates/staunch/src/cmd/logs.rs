@@ -18,7 +18,7 @@ const RAW_BYTES: usize = 64 << 10;
 
 /// Prints what steps said, and goes on while they say more if asked.
 pub(super) fn run(arguments: &Logs, all: &AllFlags, terminal: &mut Terminal) -> Result<Exit, Failure> {
-    let client = client(&arguments.server, all)?;
+    let client = client(&arguments.server, all, terminal)?;
     let run = client.resolve(&arguments.run.id)?;
     if let (Some(step), true) = (&arguments.step, arguments.raw) {
         return raw(&client, &run, step, terminal);

@@ -14,7 +14,7 @@ use crate::render::Terminal;
 
 /// Runs a run again, as a new run, and follows that.
 pub(super) fn run(arguments: Rerun, all: &AllFlags, terminal: &mut Terminal) -> Result<Exit, Failure> {
-    let client = client(&arguments.server, all)?;
+    let client = client(&arguments.server, all, terminal)?;
     let earlier = client.resolve(&arguments.run.id)?;
     let request = match (arguments.failed, arguments.from) {
         (true, _) => RerunRequest { which: Some(Which::Failed), from: None },

@@ -38,7 +38,7 @@ fn remote(arguments: &Run, all: &AllFlags, terminal: &mut Terminal) -> Result<Ex
             Failure::usage("--data is only for a workflow file: where a server keeps its runs is its own affair");
         return Err(near.into_iter().fold(failure, Failure::hint));
     }
-    let client = client(&arguments.server, all)?;
+    let client = client(&arguments.server, all, terminal)?;
     let request = SubmitRequest { inputs: inputs::read(&arguments.input, arguments.input_file.as_deref())? };
     let new = client.submit(name, &request, &RunId::generate().to_string()).map_err(|failure| match near {
         Some(near) if matches!(failure.exit, Exit::NotFound | Exit::Unreachable) => failure.hint(near),
@@ -53,7 +53,13 @@ fn remote(arguments: &Run, all: &AllFlags, terminal: &mut Terminal) -> Result<Ex
 }
 
 fn local(arguments: &Run, all: &AllFlags, terminal: &mut Terminal) -> Result<Exit, Failure> {
-    for (given, flag) in [(arguments.detach, "--detach"), (arguments.server.server.is_some(), "--server")] {
+    let server = &arguments.server;
+    for (given, flag) in [
+        (arguments.detach, "--detach"),
+        (server.server.is_some(), "--server"),
+        (server.token_file.is_some(), "--token-file"),
+        (server.insecure_http, "--insecure-http"),
+    ] {
         if given {
             return Err(Failure::usage(format!(
                 "{flag} is only for a workflow of a server, and `{}` is a file",

@@ -20,7 +20,7 @@ fn list(arguments: &RunsList, all: &AllFlags, terminal: &mut Terminal) -> Result
     query.extend(arguments.workflow.clone().map(|workflow| ("workflow", workflow)));
     query.extend(arguments.state.map(|state| ("state", state.word().to_owned())));
     query.extend(arguments.outcome.map(|outcome| ("outcome", outcome.word().to_owned())));
-    let page = client(&arguments.server, all)?.runs(&query)?;
+    let page = client(&arguments.server, all, terminal)?.runs(&query)?;
     if arguments.json.json {
         terminal.json(&page)?;
         return Ok(Exit::Ok);
@@ -36,7 +36,7 @@ fn list(arguments: &RunsList, all: &AllFlags, terminal: &mut Terminal) -> Result
 }
 
 fn show(arguments: &RunsShow, all: &AllFlags, terminal: &mut Terminal) -> Result<Exit, Failure> {
-    let client = client(&arguments.server, all)?;
+    let client = client(&arguments.server, all, terminal)?;
     let detail = client.run(&client.resolve(&arguments.run.id)?)?;
     if arguments.json.json {
         terminal.json(&detail)?;

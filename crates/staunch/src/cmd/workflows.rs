@@ -8,7 +8,7 @@ use crate::render::{Ink, Table, Terminal};
 
 /// Lists the workflows of the server, and the files that have errors.
 pub(super) fn run(arguments: &Workflows, all: &AllFlags, terminal: &mut Terminal) -> Result<Exit, Failure> {
-    let list = client(&arguments.server, all)?.workflows()?;
+    let list = client(&arguments.server, all, terminal)?.workflows()?;
     if arguments.json.json {
         terminal.json(&list)?;
         return Ok(Exit::Ok);

@@ -6,7 +6,7 @@ use std::path::Path;
 use staunch_engine::Limits;
 use toml::de::{DeTable, DeValue};
 
-use super::key::KEYS;
+use super::key::{KEYS, RATE, is_list};
 use crate::failure::{Failure, nearest};
 
 /// A configuration file is not larger than this, in bytes.
@@ -43,11 +43,20 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Vec<Entry>, Failure> {
     let mut entries = Vec::new();
     for (name, value) in table.get_ref() {
         let line = reader.line(name.span().start);
-        if name.get_ref() == "limits" {
-            reader.limits(value.get_ref(), line, &mut entries)?;
-        } else {
-            reader.check(line, name.get_ref(), KEYS.iter().map(|key| key.name).chain(["limits"]))?;
-            entries.push(reader.entry(line, name.get_ref(), name.get_ref(), value.get_ref())?);
+        match name.get_ref().as_ref() {
+            "limits" => {
+                let names: Vec<&str> = Limits::default().table().iter().map(|limit| limit.name).collect();
+                reader.table("limits", &names, value.get_ref(), line, &mut entries)?;
+            }
+            "rate" => {
+                let names: Vec<&str> = KEYS.iter().filter_map(|key| key.name.strip_prefix(RATE)).collect();
+                reader.table("rate", &names, value.get_ref(), line, &mut entries)?;
+            }
+            name => {
+                let plain = KEYS.iter().map(|key| key.name).filter(|name| !name.starts_with(RATE));
+                reader.check(line, name, plain.chain(["limits", "rate"]))?;
+                entries.push(reader.entry(line, name, name, value.get_ref())?);
+            }
         }
     }
     Ok(entries)
@@ -63,15 +72,23 @@ impl Reader<'_> {
         self.text.as_bytes().iter().take(offset).filter(|byte| **byte == b'\n').count() + 1
     }
 
-    fn limits(&self, value: &DeValue<'_>, line: usize, entries: &mut Vec<Entry>) -> Result<(), Failure> {
-        let Some(table) = value.as_table() else {
-            return Err(self.refuse(line, "`limits` is a table: write `[limits]` and a line a limit below it"));
+    /// A table of its own, such as `[limits]`, which has these names.
+    fn table(
+        &self,
+        table: &str,
+        names: &[&str],
+        value: &DeValue<'_>,
+        line: usize,
+        entries: &mut Vec<Entry>,
+    ) -> Result<(), Failure> {
+        let Some(lines) = value.as_table() else {
+            let why = format!("`{table}` is a table: write `[{table}]` and a line a value below it");
+            return Err(self.refuse(line, &why));
         };
-        let limits = Limits::default().table();
-        for (name, value) in table {
+        for (name, value) in lines {
             let line = self.line(name.span().start);
-            self.check(line, name.get_ref(), limits.iter().map(|limit| limit.name))?;
-            let key = format!("limits.{}", name.get_ref());
+            self.check(line, name.get_ref(), names.iter().copied())?;
+            let key = format!("{table}.{}", name.get_ref());
             entries.push(self.entry(line, &key, name.get_ref(), value.get_ref())?);
         }
         Ok(())
@@ -91,6 +108,11 @@ impl Reader<'_> {
             DeValue::Integer(number) => u64::from_str_radix(number.as_str(), number.radix())
                 .map_err(|_| self.refuse(line, &format!("`{name}` is more than fits")))?
                 .to_string(),
+            DeValue::Array(array) if is_list(key) => {
+                let words = array.iter().map(|word| word.get_ref().as_str());
+                let words: Option<Vec<&str>> = words.collect();
+                words.ok_or_else(|| self.refuse(line, &format!("`{name}` is a list of strings")))?.join(",")
+            }
             other => {
                 let message = format!("`{name}` is a string or a whole number, not a {}", other.type_str());
                 return Err(self.refuse(line, &message));

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use staunch_engine::Limits;
 
-use super::key::{KEYS, LIMIT_ENV, limit_env};
+use super::key::{KEYS, LIMIT_ENV, RATE_ENV, limit_env};
 use super::origin::{Origin, Setting};
 use super::{file, place};
 use crate::failure::{Failure, nearest};
@@ -73,6 +73,13 @@ impl Sources {
                 let given = name[LIMIT_ENV.len()..].to_lowercase();
                 let near = nearest(&given, limits.iter().map(|limit| limit.name)).map(limit_env);
                 return Err(Failure::usage(format!("${name} sets no limit there is")).did_you_mean(near));
+            }
+        }
+        let rates = || KEYS.iter().map(|key| key.env).filter(|env| env.starts_with(RATE_ENV));
+        for name in self.env.keys().filter(|name| name.starts_with(RATE_ENV)) {
+            if !rates().any(|rate| rate == name) {
+                let near = nearest(name, rates());
+                return Err(Failure::usage(format!("${name} sets no rate there is")).did_you_mean(near));
             }
         }
         // Other unknown `STAUNCH_*` are let be: a step of a workflow that calls `staunch` has several of them.

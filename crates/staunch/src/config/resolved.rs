@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use staunch_engine::Limits;
 
+use super::guards::Guards;
 use super::layer::{Layers, Sources};
 use super::origin::{Origin, Setting};
 use super::{bytes, place};
@@ -24,8 +25,12 @@ pub(crate) struct Config {
     pub(crate) memory_bytes: Setting<Option<u64>>,
     /// How much the server says.
     pub(crate) log_level: Setting<String>,
+    /// What the guards of the server are told.
+    pub(crate) guards: Guards,
     /// The server that the command line asks.
     pub(crate) server: Setting<String>,
+    /// The file with the token that the command line sends.
+    pub(crate) token_file: Setting<Option<PathBuf>>,
     /// The bounds.
     pub(crate) limits: Limits,
     /// Where the limits come from that somebody set.
@@ -36,10 +41,20 @@ pub(crate) struct Config {
 pub(crate) struct Shown {
     /// The key.
     pub(crate) key: String,
-    /// Its value: a string, a number or null.
+    /// Its value: a string, a list of strings, a number or null.
     pub(crate) value: serde_json::Value,
     /// Where it comes from.
     pub(crate) origin: Origin,
+    /// Of a rate: the most that is admitted in one window.
+    pub(crate) worst_case: Option<u64>,
+}
+
+impl Shown {
+    /// The line of a setting.
+    pub(super) fn line<T>(key: &str, setting: &Setting<T>, value: impl Fn(&T) -> serde_json::Value) -> Self {
+        let (value, origin) = (value(&setting.value), setting.origin.clone());
+        Self { key: key.to_owned(), value, origin, worst_case: None }
+    }
 }
 
 impl Config {
@@ -54,7 +69,9 @@ impl Config {
             workflows: typed(&mut layers, "workflows", path, || inside)?,
             memory_bytes: typed(&mut layers, "memory_bytes", |text| bytes::parse(text).map(Some), || None)?,
             log_level: typed(&mut layers, "log_level", level, || "info".to_owned())?,
+            guards: Guards::load(&mut layers)?,
             server: typed(&mut layers, "server", url, || "http://127.0.0.1:7878".to_owned())?,
+            token_file: typed(&mut layers, "token_file", |text| path(text).map(Some), || None)?,
             data,
             limits,
             limit_origins,
@@ -63,28 +80,29 @@ impl Config {
 
     /// Every key, in the manual's order.
     pub(crate) fn shown(&self) -> Vec<Shown> {
-        fn line<T>(key: &str, setting: &Setting<T>, value: impl Fn(&T) -> serde_json::Value) -> Shown {
-            Shown { key: key.to_owned(), value: value(&setting.value), origin: setting.origin.clone() }
-        }
         let path = |path: &PathBuf| path.display().to_string().into();
         let mut shown = vec![
-            line("data", &self.data, path),
-            line("listen", &self.listen, |address| address.to_string().into()),
-            line("workflows", &self.workflows, path),
-            line("memory_bytes", &self.memory_bytes, |bytes| (*bytes).into()),
-            line("log_level", &self.log_level, |level| level.clone().into()),
-            line("server", &self.server, |server| server.clone().into()),
+            Shown::line("data", &self.data, path),
+            Shown::line("listen", &self.listen, |address| address.to_string().into()),
+            Shown::line("workflows", &self.workflows, path),
+            Shown::line("memory_bytes", &self.memory_bytes, |bytes| (*bytes).into()),
+            Shown::line("log_level", &self.log_level, |level| level.clone().into()),
         ];
+        shown.extend(self.guards.shown());
+        shown.push(Shown::line("server", &self.server, |server| server.clone().into()));
+        let file = |file: &Option<PathBuf>| file.as_ref().map(|file| file.display().to_string()).into();
+        shown.push(Shown::line("token_file", &self.token_file, file));
         shown.extend(self.limits.table().into_iter().map(|limit| {
             let key = format!("limits.{}", limit.name);
             let origin = self.limit_origins.get(&key).cloned().unwrap_or(Origin::Default);
-            Shown { key, value: limit.value.into(), origin }
+            Shown { key, value: limit.value.into(), origin, worst_case: None }
         }));
         shown
     }
 }
 
-fn typed<T>(
+/// A key, parsed, or its default.
+pub(super) fn typed<T>(
     layers: &mut Layers,
     key: &str,
     parse: impl Fn(&str) -> Result<T, String>,

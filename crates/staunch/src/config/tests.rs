@@ -97,6 +97,9 @@ fn an_unknown_key_is_refused_with_its_place_and_the_nearest_one() {
         ("\nlisen = \"127.0.0.1:1\"\n", 2, "listen"),
         ("[limits]\nstreams_max = 1\nstream_max = 2\n", 3, "streams_max"),
         ("[limts]\nstreams_max = 1\n", 1, "limits"),
+        ("[rates]\nlogin = \"5/1m\"\n", 1, "rate"),
+        ("[rate]\nloginn = \"5/1m\"\n", 2, "login"),
+        ("trusted_proxy = []\n", 1, "trusted_proxies"),
     ] {
         let home = Home::new();
         let path = home.file(".config/staunch/staunch.toml", text);
@@ -106,6 +109,8 @@ fn an_unknown_key_is_refused_with_its_place_and_the_nearest_one() {
     }
     let failure = Home::new().env("STAUNCH_LIMITS_STREAM_MAX", "1").refused();
     assert_eq!(failure.hint.expect("a hint"), "did you mean `STAUNCH_LIMITS_STREAMS_MAX`?");
+    let failure = Home::new().env("STAUNCH_RATE_LOGINS", "5/1m").refused();
+    assert_eq!(failure.hint.expect("a hint"), "did you mean `STAUNCH_RATE_LOGIN`?");
     // A step of a workflow has variables of ours that are no configuration.
     assert!(Home::new().env("STAUNCH_RUN_ID", "run_1").load().is_ok());
 }
@@ -126,6 +131,26 @@ fn a_wrong_value_is_refused_with_its_place() {
         ("limits.streams_max = 4294967296", "more than fits"),
         ("limits.log_bytes_max = \"1MB\"", "use KiB, MiB"),
         ("listen = \"a\nb\"", ".toml:"),
+        ("rate = 3", "is a table"),
+        ("rate.login = \"often\"", "such as 5/1m"),
+        ("rate.api = \"0/1m\"", "at least 1 request"),
+        ("public_url = \"staunch.example\"", "such as https://"),
+        ("public_url = \"https://u:p@h\"", "such as https://"),
+        ("public_url = \"ftp://h\"", "such as https://"),
+        ("public_url = \"https://h/staunch\"", "has a path"),
+        ("hosts = [\"http://h\"]", "without scheme and port"),
+        ("hosts = [1]", "is a list of strings"),
+        ("trusted_proxies = [\"proxy\"]\nclient_header = \"forwarded\"", "is not an IP address"),
+        ("trusted_proxies = [\"10.1.2.3/16\"]\nclient_header = \"forwarded\"", "10.1.0.0/16 is meant?"),
+        ("trusted_proxies = [\"::/0\"]\nclient_header = \"forwarded\"", "trusts everybody"),
+        ("trusted_proxies = \"127.0.0.1\"", "nothing says where"),
+        ("trusted_proxies = \"127.0.0.1\"\nclient_header = \"none\"", "nothing says where"),
+        ("client_header = \"forwarded\"", "there are no trusted_proxies"),
+        ("client_header = \"x forwarded for\"", "is not the name of a header"),
+        ("session_idle = \"2\"", "is not a duration"),
+        ("session_idle = \"1s\"", "at least 1m"),
+        ("session_absolute = \"1h\"", "session_idle (2h) is more than session_absolute (1h)"),
+        ("session_idle = \"13h\"", "session_idle (13h) is more than session_absolute (12h)"),
         ("data = \"a\"\ndata = \"b\"", "duplicate"),
     ] {
         let home = Home::new();
@@ -147,6 +172,35 @@ fn sizes_may_have_units_and_numbers_may_be_hexadecimal() {
     assert_eq!(config.memory_bytes.value, Some(2 << 30));
     assert_eq!((config.limits.log_bytes_max, config.limits.streams_max), (1 << 20, 16));
     assert_eq!(config.limits.retention_days, 7);
+}
+
+#[test]
+fn what_the_guards_are_told_by_a_file_and_by_variables() {
+    let home = Home::new();
+    home.file(
+        ".config/staunch/staunch.toml",
+        "public_url = \"https://Staunch.Example:443/\"\ntrusted_proxies = [\"127.0.0.1/32\", \"fd00::/8\"]\n\
+         client_header = \"X-Forwarded-For\"\nsession_idle = \"30m\"\n[rate]\nlogin = \"10/1m\"\n",
+    );
+    let home = home.env("STAUNCH_HOSTS", "a.example, B.example,").env("STAUNCH_RATE_API_TOKEN", "600/60s");
+    let config = home.load().expect("loaded");
+    let guards = &config.guards;
+    assert_eq!(guards.public_url.value.as_deref(), Some("https://staunch.example"));
+    assert_eq!(guards.trusted_proxies.value, ["127.0.0.1/32", "fd00::/8"]);
+    assert_eq!(guards.client_header.value.as_deref(), Some("x-forwarded-for"));
+    assert_eq!(guards.hosts.value, ["a.example", "b.example"]);
+    assert_eq!((guards.session_idle.value.as_secs(), guards.session_absolute.value.as_secs()), (1_800, 43_200));
+    let shown = config.shown();
+    let line = |key: &str| shown.iter().find(|line| line.key == key).expect(key);
+    assert_eq!((line("rate.login").value.as_str(), line("rate.login").worst_case), (Some("10/1m"), Some(19)));
+    assert_eq!((line("rate.api").value.as_str(), line("rate.api").worst_case), (Some("100/15m"), Some(199)));
+    assert_eq!(line("rate.api_token").origin, Origin::Env("STAUNCH_RATE_API_TOKEN".to_owned()));
+    assert_eq!(line("rate.api_token").value.as_str(), Some("600/1m"));
+    assert_eq!(line("session_idle").value.as_str(), Some("30m"));
+    // Every key is shown, each once.
+    for key in &key::KEYS {
+        assert_eq!(shown.iter().filter(|line| line.key == key.name).count(), 1, "{}", key.name);
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use staunch_engine::{Engine, EngineConfig, Limits};
-use staunch_store::{Durability, Logs, Sqlite, Store, StoreError};
+use staunch_store::{Durability, Logs, Opening, Sqlite, Store, StoreError};
 use tempfile::TempDir;
 
 use super::temporary::temporary;
@@ -105,7 +105,8 @@ pub(crate) fn open_store(
     durability: Durability,
 ) -> Result<(Arc<Sqlite>, Arc<Logs>), Failure> {
     std::fs::create_dir_all(directory).map_err(|error| Failure::file("make", directory, &error))?;
-    let store = Sqlite::open(directory, limits.store(), durability).map_err(|error| refused(&error))?;
+    let opening = Opening { accounts: limits.accounts(), ..Opening::new(directory, limits.store(), durability) };
+    let store = opening.open().map_err(|error| refused(&error))?;
     let logs = Logs::open(directory.join("logs"), limits.store()).map_err(|error| refused(&error))?;
     Ok((Arc::new(store), logs))
 }

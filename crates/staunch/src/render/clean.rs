@@ -27,6 +27,11 @@ pub(super) fn clean(line: &[u8], color: bool) -> String {
     shown
 }
 
+/// A text of somebody else's that is to stand in a table: no control characters.
+pub(crate) fn plain(text: &str) -> String {
+    clean(text.as_bytes(), false)
+}
+
 /// Splits off one control sequence (ECMA-48 §5.4, §8.3.89) or control character: itself, whether it only sets colors, and
 /// what follows. `text` begins with a control character.
 fn sequence(text: &str) -> (&str, bool, &str) {

@@ -10,6 +10,7 @@ mod summary;
 mod table;
 mod terminal;
 
+pub(crate) use clean::plain;
 pub(crate) use live::{Live, Show, last_lines};
 pub(crate) use paint::{Ink, Paint};
 pub(crate) use quantity::{ago, bytes, parse_duration};

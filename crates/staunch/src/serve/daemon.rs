@@ -2,22 +2,26 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use staunch_engine::{CloseCount, Engine, EngineConfig};
-use staunch_server::{Server, bind, is_loopback};
-use staunch_store::Durability;
+use staunch_server::{BindError, Server, bind_with};
+use staunch_store::{Accounts, Durability, Sqlite, Store};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
+use super::door::{self, Door};
+use super::setup::SetupLink;
+use super::welcome::{self, Welcome};
 use super::{demo, grant, notify, trace};
 use crate::cli::{AllFlags, Serve};
 use crate::config::{Config, Origin, Sources};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::interrupt::Interrupts;
-use crate::local::{LEASE, absolute, keeper, left_over, open_store, temporary};
-use crate::render::{Ink, Terminal};
+use crate::local::{LEASE, absolute, keeper, left_over, open_store, refused, temporary};
+use crate::render::Terminal;
 
 /// How long the runtime's own threads may take after everything of ours is closed.
 const RUNTIME_MAX: Duration = Duration::from_secs(5);
@@ -25,7 +29,9 @@ const RUNTIME_MAX: Duration = Duration::from_secs(5);
 /// Serves until a signal says otherwise.
 pub(crate) fn run(arguments: &Serve, all: &AllFlags, terminal: &mut Terminal) -> Result<Exit, Failure> {
     let config = Config::load(&sources(arguments, all))?;
-    loopback_only(&config)?;
+    // The directory of a demo is new.
+    let kept = !(arguments.demo && config.data.origin == Origin::Default);
+    door::check(&config, kept.then_some(&config.data.value))?;
     trace::start(&config.log_level.value)?;
     let granted = grant::grant(&config.memory_bytes, Path::new("/"));
     let sum = grant::check(&config.limits, granted.as_ref())?;
@@ -50,21 +56,6 @@ fn sources(arguments: &Serve, all: &AllFlags) -> Sources {
         .flag("log_level", "--log-level", arguments.log_level.clone())
 }
 
-/// Whoever reaches the API can run any command as this user, and there is no login yet.
-fn loopback_only(config: &Config) -> Result<(), Failure> {
-    let listen = config.listen.value;
-    if is_loopback(listen.ip()) {
-        return Ok(());
-    }
-    let message = format!(
-        "refusing to listen on {listen} ({}): it is not a loopback address, and this version has no login yet: whoever reaches it could \
-         run any command as this user",
-        config.listen.origin
-    );
-    let hint = "listen on 127.0.0.1 or [::1], and put a proxy that authenticates, or an SSH tunnel, in front of it";
-    Err(Failure::usage(message).hint(hint))
-}
-
 fn runtime() -> Result<Runtime, Failure> {
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -74,9 +65,11 @@ fn runtime() -> Result<Runtime, Failure> {
 }
 
 /// Where a server keeps things.
-struct Place {
-    data: PathBuf,
-    workflows: PathBuf,
+pub(super) struct Place {
+    /// Runs, logs and the database.
+    pub(super) data: PathBuf,
+    /// The workflow files.
+    pub(super) workflows: PathBuf,
     temporary: Option<TempDir>,
 }
 
@@ -100,6 +93,11 @@ impl Place {
         Ok(Self { data, workflows, temporary })
     }
 
+    /// Whether all of it goes with this life.
+    pub(super) fn is_temporary(&self) -> bool {
+        self.temporary.is_some()
+    }
+
     /// Removes what was only there for this life.
     fn leave(self) -> Result<(), Failure> {
         let Some(temporary) = self.temporary else { return Ok(()) };
@@ -114,25 +112,26 @@ async fn serve(
     mut stop: Interrupts,
     terminal: &mut Terminal,
 ) -> Result<Exit, Failure> {
-    let engine = open(config, place).await?;
-    let listen = config.listen.value;
-    let server = match bind(engine.clone(), listen).await {
-        Ok(server) => server,
-        Err(error) => {
+    let (engine, accounts) = open(config, place).await?;
+    let (server, mut link) = match enter(config, place, &engine, &accounts).await {
+        Ok(entered) => entered,
+        Err(failure) => {
             let count = engine.close().await;
-            let failure = Failure::broken(format!("cannot listen on {listen}: {error}"));
-            let failure = if error.kind() == std::io::ErrorKind::AddrInUse {
-                failure.hint("another server may be running there; --listen takes another address")
-            } else {
-                failure
-            };
             return Err(if count == CloseCount::default() { failure } else { left_over(&count) });
         }
     };
-    welcome(&server, place, demo, terminal);
+    let door = Door::of(&server, link.as_ref());
+    welcome::say(&Welcome { address: server.local_addr(), place, demo, door, link: link.as_ref() }, terminal);
     notify::notify("READY=1");
-    let signal = stop.next().await;
+    let signal = loop {
+        tokio::select! {
+            signal = stop.next() => break signal,
+            () = spent(link.as_ref(), &server) => link = None,
+        }
+    };
     notify::notify("STOPPING=1");
+    // Its file goes before anything that may take long.
+    drop(link);
     terminal.line(format_args!("{signal}: closing; once more stops at once"));
     terminal.flush();
     tokio::select! {
@@ -143,8 +142,27 @@ async fn serve(
     }
 }
 
-async fn open(config: &Config, place: &Place) -> Result<Engine, Failure> {
+/// Waits until there is no use for the link any more; for ever if there is none.
+async fn spent(link: Option<&SetupLink>, server: &Server) {
+    match link {
+        // It closes when the first admin is made, however that was.
+        Some(link) if server.is_open() => tokio::select! {
+            () = link.spent() => {}
+            () = server.closed() => tracing::info!("there is an admin: from now on a login or a token is needed"),
+        },
+        // It was never open, so that only the store knows.
+        Some(link) => link.spent().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The engine over the accounts' store, if the server may listen where it is to.
+async fn open(config: &Config, place: &Place) -> Result<(Engine, Arc<dyn Accounts>), Failure> {
     let (store, logs) = open_store(&place.data, &config.limits, Durability::Full)?;
+    if let Err(failure) = door::guard(config, store.as_ref()).await {
+        Store::close(store.as_ref()).await;
+        return Err(failure);
+    }
     let engine = EngineConfig {
         limits: config.limits,
         work_directory: place.data.join("work"),
@@ -154,7 +172,46 @@ async fn open(config: &Config, place: &Place) -> Result<Engine, Failure> {
         base_env: environment(),
         workspace: None,
     };
-    Engine::open(engine, store, logs).await.map_err(|error| Failure::broken(error.to_string()))
+    let accounts: Arc<dyn Accounts> = Arc::<Sqlite>::clone(&store);
+    let engine = Engine::open(engine, store, logs).await.map_err(|error| Failure::broken(error.to_string()))?;
+    Ok((engine, accounts))
+}
+
+/// The server, listening, and the way to the first admin if there is none.
+async fn enter(
+    config: &Config,
+    place: &Place,
+    engine: &Engine,
+    accounts: &Arc<dyn Accounts>,
+) -> Result<(Server, Option<SetupLink>), Failure> {
+    let bound = bind_with(engine.clone(), Arc::clone(accounts), &door::server(config)).await;
+    let server = bound.map_err(|error| not_bound(config, &error))?;
+    door::warn_if_plain(config);
+    let origin = door::origin(config, server.local_addr());
+    match SetupLink::open(Arc::clone(accounts), &place.data, &origin).await {
+        Ok(link) => Ok((server, link)),
+        Err(failure) => {
+            server.close().await;
+            Err(failure)
+        }
+    }
+}
+
+fn not_bound(config: &Config, error: &BindError) -> Failure {
+    match error {
+        BindError::Listen(error) => {
+            let failure = Failure::broken(format!("cannot listen on {}: {error}", config.listen.value));
+            if error.kind() == std::io::ErrorKind::AddrInUse {
+                failure.hint("another server may be running there; --listen takes another address")
+            } else {
+                failure
+            }
+        }
+        BindError::Store(error) => refused(error),
+        BindError::NoRandomness => Failure::broken(error.to_string()),
+        // What is wrong alone was refused with its place when it was read; this is what the server alone can know.
+        error => Failure::usage(error.to_string()),
+    }
 }
 
 /// What every step finds in its environment, and nothing else: the server's own secrets never reach a step.
@@ -178,35 +235,4 @@ fn counted(count: &CloseCount, terminal: &mut Terminal) -> Exit {
     let failure = left_over(count);
     terminal.fail(&failure);
     failure.exit
-}
-
-/// Says where it listens and what to do next.
-fn welcome(server: &Server, place: &Place, demo: bool, terminal: &mut Terminal) {
-    let address = server.local_addr();
-    let url = format!("http://{address}");
-    let paint = terminal.out_paint();
-    terminal.line(format_args!("workflows: {}", place.workflows.display()));
-    terminal.line(format_args!(
-        "data:      {}{}",
-        place.data.display(),
-        if place.temporary.is_some() { " (removed at the end)" } else { "" }
-    ));
-    terminal.line(format_args!("listening on {}", paint.ink(Ink::Good, &url)));
-    if demo {
-        // The usual address needs no flag.
-        let flag = if address.port() == 7878 { String::new() } else { format!(" --server {url}") };
-        terminal.line("\nTry, in another terminal:");
-        for command in [
-            format!("staunch workflows{flag}"),
-            format!("staunch run hello -i name=Ada{flag}"),
-            format!("staunch run fan-out{flag}"),
-            format!("staunch run deploy{flag}        # fails, rolls back, cleans up"),
-            format!("staunch runs{flag}"),
-            format!("curl -X POST {url}/api/v1/workflows/hello/runs -H 'content-type: application/json' -d '{{}}'"),
-        ] {
-            terminal.line(format_args!("  {}", paint.ink(Ink::Strong, &command)));
-        }
-        terminal.line("Ctrl-C stops the server.");
-    }
-    terminal.flush();
 }

@@ -2,9 +2,12 @@
 
 mod daemon;
 mod demo;
+mod door;
 mod grant;
 mod notify;
+mod setup;
 mod trace;
+mod welcome;
 
 pub(crate) use daemon::run;
 pub(crate) use trace::quiet;

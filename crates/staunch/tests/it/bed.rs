@@ -96,13 +96,21 @@ impl Bed {
 
     /// A server over this bed's workflows and data, once it listens.
     pub(crate) fn serve(&self, more: &[&str]) -> Serving {
+        Serving::of(self.serving(more))
+    }
+
+    /// What starts such a server.
+    pub(crate) fn serving(&self, more: &[&str]) -> Command {
+        self.serving_at("127.0.0.1:0", more)
+    }
+
+    /// What starts one at this address.
+    pub(crate) fn serving_at(&self, listen: &str, more: &[&str]) -> Command {
         let (data, workflows) = (self.path("data"), self.path("workflows"));
-        let mut arguments = vec!["serve", "--listen", "127.0.0.1:0", "--data", data.to_str().unwrap()];
+        let mut arguments = vec!["serve", "--listen", listen, "--data", data.to_str().unwrap()];
         arguments.extend(["--workflows", workflows.to_str().unwrap()]);
         arguments.extend(more);
-        let mut process = self.start(&arguments);
-        let line = process.line(|line| line.starts_with("listening on "));
-        Serving { process, url: line.trim_start_matches("listening on ").to_owned() }
+        self.command(&arguments)
     }
 
     /// What lies in the temporary directory.
@@ -196,6 +204,13 @@ impl Drop for Running {
 }
 
 impl Serving {
+    /// A server, once it listens.
+    pub(crate) fn of(command: Command) -> Self {
+        let mut process = Running::start(command);
+        let line = process.line(|line| line.starts_with("listening on "));
+        Self { process, url: line.trim_start_matches("listening on ").to_owned() }
+    }
+
     /// A command of the bed's, against this server.
     pub(crate) fn command(&self, bed: &Bed, arguments: &[&str]) -> Command {
         let mut command = bed.command(arguments);

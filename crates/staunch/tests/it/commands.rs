@@ -9,8 +9,20 @@ fn help_and_version_are_results() {
     let bed = Bed::new();
     let help = bed.run(&["--help"]).exits(0);
     assert!(help.out.contains("serve --demo") && help.out.contains("130 interrupted"), "{}", help.out);
-    for command in ["serve", "run", "validate", "runs", "logs", "cancel", "rerun", "workflows", "config", "completions"]
-    {
+    for command in [
+        "serve",
+        "run",
+        "validate",
+        "runs",
+        "logs",
+        "cancel",
+        "rerun",
+        "workflows",
+        "user",
+        "token",
+        "config",
+        "completions",
+    ] {
         assert!(help.out.contains(&format!("\n  {command}")), "{command}");
         assert!(bed.run(&[command, "--help"]).exits(0).err.is_empty());
     }
@@ -59,6 +71,15 @@ fn a_wrong_command_line_exits_with_2_and_says_so_on_standard_error() {
         &["logs", "x", "--raw"],
         &["logs", "x", "y", "-f", "--tail", "3"],
         &["rerun", "x", "--failed", "--from", "y"],
+        &["user"],
+        &["user", "change", "ada"],
+        &["user", "change", "ada", "--enable", "--disable"],
+        &["user", "create", "ada", "--role", "root"],
+        &["user", "create", "ada"],
+        &["token", "create", "ci", "--expires", "0d"],
+        &["token", "create", "ci", "--password-file", "x"],
+        &["run", "ok.yaml", "--token-file", "x"],
+        &["run", "ok.yaml", "--insecure-http"],
         &["completions", "tcsh"],
         &["runs", "--server", "not-a-url"],
         &["config", "show", "--config", "nosuch.toml"],
@@ -84,6 +105,10 @@ fn a_server_that_is_not_there_exits_with_6_and_says_what_to_do() {
         &["cancel", "@last"],
         &["rerun", "@last"],
         &["workflows"],
+        &["user", "list"],
+        &["user", "sessions", "ada"],
+        &["token", "list"],
+        &["token", "revoke", "tok_1"],
     ] {
         let mut arguments = command.to_vec();
         arguments.extend(["--server", &url]);
@@ -121,6 +146,7 @@ fn completions_for_every_shell() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = bed.run(&["completions", shell]).exits(0).out;
         assert!(script.contains("rerun") && script.contains("input-file"), "{shell}");
+        assert!(script.contains("password-file") && script.contains("token-file"), "{shell}");
         assert!(!script.contains("__keep"), "{shell}");
     }
 }

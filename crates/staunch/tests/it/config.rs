@@ -26,6 +26,34 @@ fn origins_of_a_file_a_variable_and_the_default() {
 }
 
 #[test]
+fn a_rate_is_shown_with_the_most_that_one_window_admits() {
+    let bed = Bed::new();
+    let file = bed.file("staunch.toml", "[rate]\nlogin = \"10/1m\"\n");
+    let shown =
+        |more: &[&str]| bed.run(&[&["config", "show", "--config", file.to_str().unwrap()], more].concat()).exits(0);
+    let keys = shown(&["--origin", "--json"]).json();
+    let place = format!("{}:2", file.display());
+    assert_eq!(keys["rate.login"], json!({ "value": "10/1m", "origin": place, "worst_case": 19 }));
+    assert_eq!(keys["rate.api"], json!({ "value": "100/15m", "origin": "default", "worst_case": 199 }));
+    assert_eq!(keys["hosts"], json!({ "value": [], "origin": "default" }));
+    assert_eq!(shown(&["--json"]).json()["rate.login"], "10/1m");
+    let text = shown(&[]).out;
+    assert!(text.contains("10/1m (at most 19 in one window)"), "{text}");
+}
+
+#[test]
+fn the_files_in_the_manual_are_taken_as_they_are() {
+    let bed = Bed::new();
+    let blocks = crate::proxy::manual("toml");
+    assert!(blocks.len() >= 2);
+    for text in blocks {
+        let file = bed.file("staunch.toml", &text);
+        let keys = bed.run(&["config", "show", "--json", "--config", file.to_str().unwrap()]).exits(0).json();
+        assert_eq!(keys["public_url"], "https://staunch.example.org", "{text}");
+    }
+}
+
+#[test]
 fn a_wrong_configuration_stops_every_command_that_needs_it() {
     let bed = Bed::new();
     bed.file("staunch.toml", "listn = \"127.0.0.1:1234\"\n");

@@ -2,16 +2,27 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod bed;
+mod closed;
+mod curl;
 mod cutter;
+mod driver;
 mod examples;
 mod kills;
+mod proxy;
+mod teller;
 
+mod accounts;
+mod browser;
 mod commands;
 mod config;
+mod credentials;
 mod local;
 mod logs;
+mod prompt;
+mod proxies;
 mod remote;
 mod serve;
+mod setup;
 mod signals;
 mod terminal;
 mod validate;

@@ -9,10 +9,22 @@ fn an_address_that_others_can_reach_is_refused_with_the_reason() {
     let bed = Bed::new();
     for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:7878", "[2001:db8::1]:1", "[::ffff:192.0.2.1]:1"] {
         let done = bed.run(&["serve", "--listen", address]).exits(2);
-        assert!(done.err.contains("not a loopback address") && done.err.contains("no login"), "{}", done.err);
+        assert!(
+            done.err.contains("not a loopback address") && done.err.contains("there is no admin yet"),
+            "{}",
+            done.err
+        );
+        assert!(done.err.contains("staunch user create NAME --role admin"), "what to do: {}", done.err);
         assert!(done.out.is_empty());
     }
     assert!(!bed.path("home/.local").exists(), "nothing was made");
+    // A demo's directory is new and has no admin; neither has one that a server without one has used.
+    bed.run(&["serve", "--demo", "--listen", "0.0.0.0:0"]).exits(2);
+    bed.serve(&[]).stop();
+    let data = bed.path("data");
+    let done = bed.run(&["serve", "--listen", "0.0.0.0:0", "--data", data.to_str().unwrap()]).exits(2);
+    assert!(done.err.contains("there is no admin yet") && !done.out.contains("listening"), "{done:?}");
+    bed.serve(&[]).stop();
 }
 
 #[test]

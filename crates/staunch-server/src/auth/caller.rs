@@ -1,0 +1,162 @@
+//! Who calls.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use http::request::Parts;
+use staunch_store::{Actor, Fingerprint, LiveSession, LiveToken, Role, Scope, UserId, UserRow, Via};
+use tokio_util::sync::CancellationToken;
+
+use super::session::left;
+use super::visitor::Visitor;
+
+/// Ends when a caller is not let in any more.
+pub(crate) type Leaves = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Who calls, and what they may do. In the extensions of every request that reaches a handler.
+#[derive(Clone, Debug)]
+pub(crate) struct Caller {
+    /// Who.
+    pub(crate) principal: Principal,
+    /// Whether a session was claimed that is over.
+    pub(crate) expired: bool,
+}
+
+/// How somebody is known.
+#[derive(Clone, Debug)]
+pub(crate) enum Principal {
+    /// Not at all.
+    Nobody,
+    /// By being on this machine, while there is no admin yet.
+    Local,
+    /// By a cookie.
+    Session(SessionCaller),
+    /// By an API token.
+    Token(TokenCaller),
+}
+
+/// A session that calls.
+#[derive(Clone, Debug)]
+pub(crate) struct SessionCaller {
+    /// What it is looked up by.
+    pub(crate) key: Fingerprint,
+    /// It, and whose it is.
+    pub(crate) live: Arc<LiveSession>,
+    /// Cancelled when it is over.
+    pub(crate) alive: CancellationToken,
+}
+
+/// A token that calls.
+#[derive(Clone, Debug)]
+pub(crate) struct TokenCaller {
+    /// It, and whose it is.
+    pub(crate) live: Arc<LiveToken>,
+    /// Cancelled when it is revoked.
+    pub(crate) alive: CancellationToken,
+}
+
+impl Caller {
+    /// Nobody.
+    pub(crate) fn nobody() -> Self {
+        Self { principal: Principal::Nobody, expired: false }
+    }
+
+    /// What they may do here; `None`: only what is public.
+    pub(crate) fn role(&self) -> Option<Role> {
+        match &self.principal {
+            Principal::Nobody => None,
+            Principal::Local => Some(Role::Admin),
+            Principal::Session(session) => Some(session.live.user.role),
+            Principal::Token(token) => Some(token.live.user.role.min(role_of(token.live.token.scope))),
+        }
+    }
+
+    /// The user, if it is one.
+    pub(crate) fn user(&self) -> Option<&UserRow> {
+        match &self.principal {
+            Principal::Nobody | Principal::Local => None,
+            Principal::Session(session) => Some(&session.live.user),
+            Principal::Token(token) => Some(&token.live.user),
+        }
+    }
+
+    /// The user's id, if it is one.
+    pub(crate) fn user_id(&self) -> Option<UserId> {
+        self.user().map(|user| user.id)
+    }
+
+    /// The session, if it is one.
+    pub(crate) fn session(&self) -> Option<&SessionCaller> {
+        match &self.principal {
+            Principal::Session(session) => Some(session),
+            _ => None,
+        }
+    }
+
+    /// Ends when they are not let in any more, by revocation or by time: what they hold open ends then.
+    pub(crate) fn leaves(&self) -> Leaves {
+        let (alive, ends) = match &self.principal {
+            Principal::Nobody | Principal::Local => return Box::pin(std::future::pending()),
+            Principal::Session(session) => (session.alive.clone(), Some(session.live.session.ends_at)),
+            Principal::Token(token) => (token.alive.clone(), token.live.token.expires_at),
+        };
+        Box::pin(async move {
+            let over = async {
+                match ends {
+                    Some(ends) => tokio::time::sleep(left(ends)).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = alive.cancelled() => {}
+                () = over => {}
+            }
+        })
+    }
+
+    /// Whether the caller proves enough to do without giving the password again: on this machine before there is an admin, or with a
+    /// token of scope admin.
+    pub(crate) fn needs_no_password(&self) -> bool {
+        match &self.principal {
+            Principal::Local => true,
+            Principal::Token(token) => token.live.token.scope == Scope::Admin,
+            Principal::Nobody | Principal::Session(_) => false,
+        }
+    }
+
+    /// As the audit log has them.
+    pub(crate) fn actor(&self, visitor: &Visitor) -> Actor {
+        let via = match self.principal {
+            Principal::Nobody => Via::Anonymous,
+            Principal::Local => Via::Cli,
+            Principal::Session(_) => Via::Session,
+            Principal::Token(_) => Via::Token,
+        };
+        let name = match self.user() {
+            Some(user) => user.name.clone(),
+            None if matches!(self.principal, Principal::Local) => "local".to_owned(),
+            None => String::new(),
+        };
+        Actor { user: self.user_id(), name, address: visitor.address(), via }
+    }
+}
+
+/// The role that a scope lets through.
+pub(crate) fn role_of(scope: Scope) -> Role {
+    match scope {
+        Scope::Read => Role::Viewer,
+        Scope::Run => Role::Operator,
+        Scope::Admin => Role::Admin,
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Caller {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Infallible> {
+        // Whoever was not identified is nobody: a mistake in the wiring opens nothing.
+        Ok(parts.extensions.get::<Self>().cloned().unwrap_or_else(Self::nobody))
+    }
+}

@@ -1,0 +1,183 @@
+//! Changes of users, and what is forgotten with them in the same step.
+
+use http::HeaderValue;
+use staunch_store::{
+    Actor, NewUser, Role, SessionHandle, TokenId, UserChange, UserChanged, UserCreated, UserDeleted, UserId, UserRow,
+};
+
+use super::Auth;
+use super::caller::{Caller, Principal};
+use super::login::is_name;
+use super::secret::Ticket;
+use super::visitor::Visitor;
+use crate::problem::{Code, Refusal};
+use crate::wire::Secret;
+
+impl Auth {
+    /// The user of this name.
+    ///
+    /// # Errors
+    /// 404.
+    pub(crate) async fn user(&self, name: &str) -> Result<UserRow, Refusal> {
+        let found = if is_name(name) { self.accounts.credentials(name).await? } else { None };
+        found.map(|found| found.user).ok_or_else(|| Refusal::new(Code::UnknownUser))
+    }
+
+    /// Makes a user. While there is no admin, an admin, and the server is closed from then on.
+    ///
+    /// # Errors
+    /// 409 `admin_first` or `user_exists`, 422, 503 `users_full`.
+    pub(crate) async fn create_user(
+        &self,
+        name: &str,
+        role: Role,
+        password: &Secret,
+        actor: Actor,
+        caller: &Caller,
+    ) -> Result<UserRow, Refusal> {
+        if !is_name(name) {
+            return Err(Refusal::new(Code::InvalidName));
+        }
+        let first = matches!(caller.principal, Principal::Local);
+        if first && role != Role::Admin {
+            return Err(Refusal::new(Code::AdminFirst));
+        }
+        let password = self.passwords.hash(password).await?;
+        let user = NewUser { name: name.to_owned(), role, password };
+        if first {
+            self.mode.doubt();
+        }
+        let created = self.see_through(move |accounts, _, _| async move { accounts.create_user(user, actor).await });
+        match created.await? {
+            UserCreated::Created(user) => {
+                if first {
+                    self.mode.close();
+                }
+                Ok(user)
+            }
+            UserCreated::NameTaken => Err(Refusal::new(Code::UserExists)),
+            UserCreated::Full { limit } => Err(Refusal::new(Code::UsersFull).detail(format_args!("{limit} at most"))),
+        }
+    }
+
+    /// Changes a user; their sessions end with it, but for one that is kept.
+    ///
+    /// # Errors
+    /// 404, 409 `last_admin`.
+    pub(crate) async fn change_user(&self, id: UserId, change: UserChange, actor: Actor) -> Result<UserRow, Refusal> {
+        let changed = self.see_through(move |accounts, sessions, tokens| async move {
+            let changed = accounts.change_user(id, change, actor).await;
+            if !matches!(changed, Ok(UserChanged::Unknown | UserChanged::LastAdmin)) {
+                // The one that is kept too: what its user may do is to be read again.
+                sessions.forget_user(id, None);
+                tokens.forget_user(id);
+            }
+            changed
+        });
+        match changed.await? {
+            UserChanged::Changed { user, .. } => Ok(user),
+            UserChanged::Unknown => Err(Refusal::new(Code::UnknownUser)),
+            UserChanged::LastAdmin => Err(Refusal::new(Code::LastAdmin)),
+        }
+    }
+
+    /// Removes a user with all they had.
+    ///
+    /// # Errors
+    /// 404, 409 `last_admin`.
+    pub(crate) async fn delete_user(&self, id: UserId, actor: Actor) -> Result<(), Refusal> {
+        let deleted = self.see_through(move |accounts, sessions, tokens| async move {
+            let deleted = accounts.delete_user(id, actor).await;
+            if !matches!(deleted, Ok(UserDeleted::Unknown | UserDeleted::LastAdmin)) {
+                sessions.forget_user(id, None);
+                tokens.forget_user(id);
+            }
+            deleted
+        });
+        match deleted.await? {
+            UserDeleted::Deleted => Ok(()),
+            UserDeleted::Unknown => Err(Refusal::new(Code::UnknownUser)),
+            UserDeleted::LastAdmin => Err(Refusal::new(Code::LastAdmin)),
+        }
+    }
+
+    /// Sets the caller's own password. All their other sessions end, and this one gets a new id: its cookie, if there is one.
+    ///
+    /// # Errors
+    /// As [`Auth::prove_again`]; 422.
+    pub(crate) async fn change_password(
+        &self,
+        caller: &Caller,
+        current: Option<&Secret>,
+        new: &Secret,
+        visitor: &Visitor,
+    ) -> Result<Option<HeaderValue>, Refusal> {
+        let user = caller.user_id().ok_or_else(|| Refusal::new(Code::NoSession))?;
+        self.prove_again(caller, current).await?;
+        let password = self.passwords.hash(new).await?;
+        let keep = caller.session().map(|session| session.live.session.handle);
+        let change = UserChange { password: Some(password), keep, ..UserChange::default() };
+        let actor = caller.actor(visitor);
+        self.change_user(user, change, actor.clone()).await?;
+        let Some(session) = caller.session() else { return Ok(None) };
+        let id = Ticket::generate()?;
+        let (old, new) = (session.key, id.fingerprint());
+        let rotated = self.see_through(move |accounts, sessions, _| async move {
+            let rotated = accounts.rotate_session(old, new, actor).await;
+            sessions.forget(old);
+            rotated
+        });
+        Ok(Some(if rotated.await? { self.cookies.session(id.expose()) } else { self.cookies.no_session() }))
+    }
+
+    /// Ends one session of a user.
+    ///
+    /// # Errors
+    /// 404.
+    pub(crate) async fn revoke_session(
+        &self,
+        user: UserId,
+        handle: SessionHandle,
+        actor: Actor,
+    ) -> Result<(), Refusal> {
+        let revoked = self.see_through(move |accounts, sessions, _| async move {
+            let revoked = accounts.revoke_session(user, handle, actor).await;
+            // Not if there was none: the handle may be another user's, whose CSRF secrets are not this one's to forget.
+            if !matches!(revoked, Ok(false)) {
+                sessions.forget_handle(handle);
+            }
+            revoked
+        });
+        if revoked.await? { Ok(()) } else { Err(Refusal::new(Code::UnknownSession)) }
+    }
+
+    /// Ends all sessions of a user but one; how many.
+    pub(crate) async fn revoke_sessions(
+        &self,
+        user: UserId,
+        keep: Option<SessionHandle>,
+        actor: Actor,
+    ) -> Result<u64, Refusal> {
+        self.see_through(move |accounts, sessions, _| async move {
+            let revoked = accounts.revoke_sessions(user, keep, actor).await;
+            sessions.forget_user(user, keep);
+            revoked
+        })
+        .await
+    }
+
+    /// Removes a token of a user.
+    ///
+    /// # Errors
+    /// 404.
+    pub(crate) async fn revoke_token(&self, id: TokenId, owner: UserId, actor: Actor) -> Result<(), Refusal> {
+        let revoked = self.see_through(move |accounts, _, tokens| async move {
+            let revoked = accounts.revoke_token(id, Some(owner), actor).await;
+            if !matches!(revoked, Ok(false)) {
+                tokens.forget(id);
+            }
+            revoked
+        });
+        if revoked.await? { Ok(()) } else { Err(Refusal::new(Code::UnknownToken)) }
+    }
+}

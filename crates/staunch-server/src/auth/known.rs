@@ -1,0 +1,225 @@
+//! Credentials that are known to be good, between two requests: a bounded table in front of the store.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use staunch_store::Fingerprint;
+use tokio_util::sync::CancellationToken;
+
+/// Fingerprints, what they stand for, and something of our own beside each.
+///
+/// What is removed is gone for every request that looks after it, also if one had begun to ask the store before: see
+/// [`Known::mark`].
+pub(crate) struct Known<V, E> {
+    rows_max: usize,
+    rows: Mutex<Rows<V, E>>,
+    evicted: AtomicU64,
+}
+
+struct Rows<V, E> {
+    map: HashMap<Fingerprint, Row<V, E>>,
+    removals: u64,
+}
+
+struct Row<V, E> {
+    value: Arc<V>,
+    beside: E,
+    checked: Instant,
+    ends: Option<Instant>,
+    alive: CancellationToken,
+}
+
+/// What the table says.
+#[derive(Debug)]
+pub(crate) enum Found<V> {
+    /// It is good. The token is cancelled when it is not any more.
+    Good(Arc<V>, CancellationToken),
+    /// It was, some time ago: ask the store again.
+    Stale,
+    /// Nothing is known of it.
+    Missing,
+}
+
+/// A place in the order of removals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Mark(u64);
+
+/// However a row goes, what was opened by it ends: event streams.
+impl<V, E> Drop for Row<V, E> {
+    fn drop(&mut self) {
+        self.alive.cancel();
+    }
+}
+
+impl<V, E: Default> Known<V, E> {
+    /// A table of at most `rows_max` rows.
+    pub(crate) fn new(rows_max: usize) -> Self {
+        let rows = Rows { map: HashMap::new(), removals: 0 };
+        Self { rows_max: rows_max.max(1), rows: Mutex::new(rows), evicted: AtomicU64::new(0) }
+    }
+
+    /// Held for a moment, never over an await. A poisoned lock is as good as any: each step leaves the map whole.
+    fn lock(&self) -> MutexGuard<'_, Rows<V, E>> {
+        self.rows.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is known. A row that has ended is removed; one that was last checked longer than `check` ago is stale.
+    pub(crate) fn get(&self, key: Fingerprint, now: Instant, check: Duration) -> Found<V> {
+        let mut rows = self.lock();
+        let Some(row) = rows.map.get(&key) else { return Found::Missing };
+        if row.ends.is_some_and(|ends| now >= ends) {
+            rows.map.remove(&key);
+            return Found::Missing;
+        }
+        if now.saturating_duration_since(row.checked) >= check {
+            return Found::Stale;
+        }
+        Found::Good(Arc::clone(&row.value), row.alive.clone())
+    }
+
+    /// To be taken before the store is asked, and given to [`Known::put`].
+    pub(crate) fn mark(&self) -> Mark {
+        Mark(self.lock().removals)
+    }
+
+    /// Remembers what the store said, until `ends`; what stands beside a row that is there stays. `None`, and nothing is remembered, if
+    /// anything was removed since the mark: the store may have been asked before the removal, so ask it again.
+    pub(crate) fn put(
+        &self,
+        key: Fingerprint,
+        value: V,
+        now: Instant,
+        ends: Option<Instant>,
+        mark: Mark,
+    ) -> Option<(Arc<V>, CancellationToken)> {
+        let mut rows = self.lock();
+        if rows.removals != mark.0 {
+            return None;
+        }
+        let value = Arc::new(value);
+        if let Some(row) = rows.map.get_mut(&key) {
+            (row.value, row.checked, row.ends) = (Arc::clone(&value), now, ends);
+            return Some((value, row.alive.clone()));
+        }
+        if rows.map.len() >= self.rows_max {
+            self.make_room(&mut rows, now);
+        }
+        let alive = CancellationToken::new();
+        let row = Row { value: Arc::clone(&value), beside: E::default(), checked: now, ends, alive: alive.clone() };
+        rows.map.insert(key, row);
+        Some((value, alive))
+    }
+
+    /// What has ended goes, or else what was not checked for the longest time: the store still has it. A walk over the table, which only
+    /// a full one takes.
+    fn make_room(&self, rows: &mut Rows<V, E>, now: Instant) {
+        rows.map.retain(|_, row| row.ends.is_none_or(|ends| now < ends));
+        if rows.map.len() < self.rows_max {
+            return;
+        }
+        let oldest = rows.map.iter().min_by_key(|(_, row)| row.checked).map(|(key, _)| *key);
+        if let Some(oldest) = oldest {
+            rows.map.remove(&oldest);
+            // Relaxed: a lone number for people.
+            self.evicted.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Does something with what stands beside a row.
+    pub(crate) fn beside<R>(&self, key: Fingerprint, work: impl FnOnce(&mut E) -> R) -> Option<R> {
+        self.lock().map.get_mut(&key).map(|row| work(&mut row.beside))
+    }
+
+    /// Forgets one. To be called after the store has forgotten it.
+    pub(crate) fn remove(&self, key: Fingerprint) {
+        let mut rows = self.lock();
+        rows.removals += 1;
+        rows.map.remove(&key);
+    }
+
+    /// Forgets all that are so. To be called after the store has forgotten them.
+    pub(crate) fn remove_where(&self, is: impl Fn(&V) -> bool) {
+        let mut rows = self.lock();
+        rows.removals += 1;
+        rows.map.retain(|_, row| !is(&row.value));
+    }
+
+    /// Removes what has ended; a courtesy.
+    pub(crate) fn sweep(&self, now: Instant) {
+        self.lock().map.retain(|_, row| row.ends.is_none_or(|ends| now < ends));
+    }
+
+    /// Rows now, and how many there may be.
+    pub(crate) fn len(&self) -> (usize, usize) {
+        (self.lock().map.len(), self.rows_max)
+    }
+
+    /// Rows that had to go for others.
+    pub(crate) fn evicted(&self) -> u64 {
+        self.evicted.load(Ordering::Relaxed)
+    }
+}
+
+impl<V, E> fmt::Debug for Known<V, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Known").field("rows_max", &self.rows_max).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    fn key(n: u64) -> Fingerprint {
+        Fingerprint::of(&n.to_le_bytes())
+    }
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn rows_end_grow_stale_and_are_removed() {
+        let known: Known<u64, u8> = Known::new(4);
+        let t0 = Instant::now();
+        assert!(matches!(known.get(key(1), t0, MINUTE), Found::Missing));
+        let (_, alive) = known.put(key(1), 7, t0, Some(t0 + 3 * MINUTE), known.mark()).unwrap();
+        assert!(matches!(known.get(key(1), t0, MINUTE), Found::Good(seven, _) if *seven == 7));
+        assert!(matches!(known.get(key(1), t0 + MINUTE, MINUTE), Found::Stale));
+        known.beside(key(1), |beside| *beside = 9);
+        known.put(key(1), 8, t0 + MINUTE, Some(t0 + 3 * MINUTE), known.mark()).unwrap();
+        assert_eq!(known.beside(key(1), |beside| *beside), Some(9), "a check does not touch what stands beside");
+        assert!(!alive.is_cancelled());
+        assert!(matches!(known.get(key(1), t0 + 3 * MINUTE, 9 * MINUTE), Found::Missing));
+        assert!(alive.is_cancelled());
+        assert_eq!(known.len(), (0, 4));
+    }
+
+    #[test]
+    fn what_the_store_said_before_a_removal_is_not_believed_after_it() {
+        let known: Known<u64, ()> = Known::new(4);
+        let (now, mark) = (Instant::now(), known.mark());
+        known.remove(key(1));
+        assert!(known.put(key(1), 7, now, None, mark).is_none());
+        assert!(known.put(key(1), 7, now, None, known.mark()).is_some());
+        known.remove_where(|value| *value == 7);
+        assert_eq!(known.len().0, 0);
+    }
+
+    #[test]
+    fn the_bound_holds_and_the_dead_go_first() {
+        let known: Known<u64, ()> = Known::new(3);
+        let t0 = Instant::now();
+        for n in 0..3 {
+            let ends = (n == 1).then_some(t0 + MINUTE);
+            known.put(key(n), n, t0 + Duration::from_secs(n), ends, known.mark()).unwrap();
+        }
+        known.put(key(3), 3, t0 + 2 * MINUTE, None, known.mark()).unwrap();
+        assert_eq!((known.len().0, known.evicted()), (3, 0), "the one that had ended made room");
+        known.put(key(4), 4, t0 + 2 * MINUTE, None, known.mark()).unwrap();
+        assert_eq!((known.len().0, known.evicted()), (3, 1));
+        assert!(matches!(known.get(key(0), t0 + 2 * MINUTE, 9 * MINUTE), Found::Missing), "the one checked first went");
+    }
+}

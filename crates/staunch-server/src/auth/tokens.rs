@@ -1,0 +1,127 @@
+//! API tokens in memory: found without the store, checked against it once a minute.
+
+use std::time::{Duration, Instant};
+
+use staunch_engine::TOKENS_KNOWN_MAX;
+use staunch_store::{Accounts, Fingerprint, LiveToken, TokenCreated, TokenId, TokenRow, UserId};
+
+use super::Auth;
+use super::caller::{Caller, TokenCaller, role_of};
+use super::known::{Found, Known};
+use super::session::left;
+use super::token::ApiToken;
+use super::visitor::Visitor;
+use crate::problem::{Code, Refusal};
+use crate::wire::NewToken;
+
+/// How often a token is checked; so what is revoked elsewhere is noticed.
+const CHECK: Duration = Duration::from_secs(60);
+/// As for sessions.
+const TRIES: usize = 8;
+
+/// Days that a token may last, if it does not last for ever.
+const DAYS_MAX: u32 = 3_660;
+/// Bytes of what a token is called; the store takes no more.
+const NAME_BYTES_MAX: usize = 128;
+
+/// Tokens that this process has seen lately.
+#[derive(Debug)]
+pub(crate) struct ApiTokens {
+    known: Known<LiveToken, ()>,
+}
+
+impl ApiTokens {
+    /// None.
+    pub(crate) fn new() -> Self {
+        Self { known: Known::new(TOKENS_KNOWN_MAX as usize) }
+    }
+
+    /// The token of this fingerprint, if it works and the store need not be asked.
+    pub(crate) fn at_hand(&self, key: Fingerprint) -> Found<LiveToken> {
+        self.known.get(key, Instant::now(), CHECK)
+    }
+
+    /// The token of this fingerprint as the store has it; its use is noted there.
+    pub(crate) async fn load(&self, key: Fingerprint, accounts: &dyn Accounts) -> Result<Option<TokenCaller>, Refusal> {
+        for _ in 0..TRIES {
+            let mark = self.known.mark();
+            let Some(live) = accounts.token(key).await? else {
+                self.known.remove(key);
+                return Ok(None);
+            };
+            if !accounts.touch_token(live.token.id).await? {
+                continue;
+            }
+            let now = Instant::now();
+            let ends = live.token.expires_at.and_then(|at| now.checked_add(left(at)));
+            if let Some((live, alive)) = self.known.put(key, live, now, ends, mark) {
+                return Ok(Some(TokenCaller { live, alive }));
+            }
+        }
+        Err(Refusal::new(Code::Busy).retry_after(Duration::from_secs(1)))
+    }
+
+    /// Forgets one, after the store has.
+    pub(crate) fn forget(&self, id: TokenId) {
+        self.known.remove_where(|live| live.token.id == id);
+    }
+
+    /// Forgets all of a user, after the store has, or so that what changed of the user is read again.
+    pub(crate) fn forget_user(&self, user: UserId) {
+        self.known.remove_where(|live| live.user.id == user);
+    }
+
+    /// Removes what has expired.
+    pub(crate) fn sweep(&self) {
+        self.known.sweep(Instant::now());
+    }
+
+    /// In memory now, at most, and how many had to go for others.
+    pub(crate) fn count(&self) -> (usize, usize, u64) {
+        let (len, max) = self.known.len();
+        (len, max, self.known.evicted())
+    }
+}
+
+impl Auth {
+    /// Makes a token of the caller.
+    ///
+    /// # Errors
+    /// 400 for a name or a life that cannot be, 403 for more than the caller may, 409 `no_session` or `tokens_full`; as
+    /// [`Auth::prove_again`].
+    pub(crate) async fn create_token(
+        &self,
+        caller: &Caller,
+        asked: NewToken,
+        visitor: &Visitor,
+    ) -> Result<(ApiToken, TokenRow), Refusal> {
+        let user = caller.user_id().ok_or_else(|| Refusal::new(Code::NoSession))?;
+        let scope = staunch_store::Scope::from(asked.scope);
+        let invalid = |why: &str| Refusal::new(Code::InvalidBody).detail(why);
+        if asked.name.is_empty() || asked.name.len() > NAME_BYTES_MAX || asked.name.chars().any(char::is_control) {
+            return Err(invalid("`name` must have 1 to 128 bytes, none of them control characters"));
+        }
+        if asked.expires_in_days.is_some_and(|days| !(1..=DAYS_MAX).contains(&days)) {
+            return Err(invalid("`expires_in_days` must be from 1 to 3660"));
+        }
+        if caller.role().is_none_or(|role| role < role_of(scope)) {
+            let why = format_args!("a token of scope {} is more than the caller may", scope.word());
+            return Err(Refusal::new(Code::Forbidden).detail(why));
+        }
+        self.prove_again(caller, asked.current_password.as_ref()).await?;
+        let token = ApiToken::generate()?;
+        let new = staunch_store::NewToken {
+            user,
+            name: asked.name,
+            shown: token.shown().to_owned(),
+            hash: token.fingerprint(),
+            scope,
+            ttl: asked.expires_in_days.map(|days| Duration::from_secs(u64::from(days) * 86_400)),
+        };
+        match self.accounts.create_token(new, caller.actor(visitor)).await? {
+            TokenCreated::Created(row) => Ok((token, row)),
+            TokenCreated::NoUser => Err(Refusal::new(Code::UnknownUser)),
+            TokenCreated::Full { limit } => Err(Refusal::new(Code::TokensFull).detail(format_args!("{limit} at most"))),
+        }
+    }
+}

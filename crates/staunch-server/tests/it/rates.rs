@@ -1,0 +1,164 @@
+//! Rate limits, end to end.
+
+use serde_json::json;
+use staunch_engine::Limits;
+use staunch_server::{Rates, ServerConfig};
+
+use crate::accounts::{PASSWORD, Person, closed_with, generous, login};
+use crate::bed::Bed;
+use crate::client::Answer;
+
+fn rates(change: impl FnOnce(&mut Rates)) -> ServerConfig {
+    let mut rates = generous();
+    change(&mut rates);
+    ServerConfig { rates, ..ServerConfig::default() }
+}
+
+fn refused(answer: &Answer, policy: &str) {
+    answer.problem(429, "quota_exceeded");
+    let retry: u64 = answer.header("retry-after").parse().unwrap();
+    assert!(retry >= 1, "{answer:?}");
+    assert!(answer.header("ratelimit").starts_with(&format!("\"{policy}\";r=0;t=")), "{answer:?}");
+    assert!(answer.header("ratelimit-policy").contains(&format!("\"{policy}\";q=")), "{answer:?}");
+    assert!(answer.header("content-security-policy").starts_with("default-src 'none'"), "{answer:?}");
+}
+
+#[tokio::test]
+async fn the_sixth_login_in_a_minute_is_refused() {
+    let (bed, root) = closed_with(&[], Limits::default(), ServerConfig::default()).await;
+    let at = bed.address();
+    for left in (0..5).rev() {
+        let answer = login(at, "root", "wrong horse battery").await;
+        answer.problem(401, "login_failed");
+        assert!(answer.header("ratelimit").starts_with(&format!("\"login\";r={left};t=")), "{answer:?}");
+    }
+    let answer = login(at, "root", PASSWORD).await;
+    refused(&answer, "login");
+    assert_eq!(answer.header("ratelimit-policy"), "\"login-site\";q=80;w=60, \"login\";q=5;w=60");
+    // Only what was let through is told in the audit log.
+    let audit = root.get(at, "/api/v1/audit?action=login.failed").await.json();
+    assert_eq!(audit["items"].as_array().unwrap().len(), 5);
+    bed.close().await;
+}
+
+#[tokio::test]
+async fn a_login_that_succeeds_does_not_count() {
+    let config = rates(|rates| {
+        rates.login = "2/1h".parse().unwrap();
+        rates.account = "2/1h".parse().unwrap();
+    });
+    let (bed, _) = closed_with(&[], Limits::default(), config).await;
+    let at = bed.address();
+    for _ in 0..6 {
+        Person::login(at, "root").await;
+    }
+    for _ in 0..2 {
+        login(at, "root", "wrong horse battery").await.problem(401, "login_failed");
+    }
+    refused(&login(at, "root", PASSWORD).await, "login");
+    bed.close().await;
+}
+
+#[tokio::test]
+async fn an_account_is_guarded_from_wherever_they_come() {
+    let config = ServerConfig {
+        trusted_proxies: vec!["127.0.0.1".to_owned()],
+        client_header: Some("x-forwarded-for".to_owned()),
+        ..rates(|rates| {
+            rates.login = "1/1h".parse().unwrap();
+            rates.account = "3/1h".parse().unwrap();
+        })
+    };
+    let (bed, _) = closed_with(&[], Limits::default(), config).await;
+    let at = bed.address();
+    let body = |name: &str| json!({"name": name, "password": "wrong horse battery"});
+    let from = async |n: u8, name: &str| {
+        let address = format!("192.0.2.{n}");
+        let headers = [("x-forwarded-for", address.as_str())];
+        Person::nobody().call_with(at, "POST", "/api/v1/login", &headers, Some(&body(name))).await
+    };
+    for n in 0..3 {
+        from(n, if n == 1 { "ROOT" } else { "root" }).await.problem(401, "login_failed");
+    }
+    refused(&from(3, "root").await, "account");
+    from(4, "other").await.problem(401, "login_failed");
+    refused(&from(4, "other").await, "login");
+    bed.close().await;
+}
+
+#[tokio::test]
+async fn strangers_have_few_requests_and_users_their_own() {
+    let config = rates(|rates| {
+        rates.api = "4/1h".parse().unwrap();
+        rates.api_token = "6/1h".parse().unwrap();
+    });
+    let (bed, root) = closed_with(&[], Limits::default(), config).await;
+    let at = bed.address();
+    // What was guessed counts as what was not sent; nothing is looked for on behalf of one who has nothing left.
+    let guess = Person { cookie: Some(format!("staunch_session={}", "a".repeat(43))), ..Person::default() };
+    guess.get(at, "/api/v1/runs").await.problem(401, "session_expired");
+    Person::token("stn_nonsense").get(at, "/api/v1/runs").await.problem(401, "invalid_token");
+    bed.get("/api/v1/runs").await.problem(401, "unauthenticated");
+    bed.get("/no/such/path").await.problem(404, "not_found");
+    for person in [&guess, &Person::nobody()] {
+        refused(&person.get(at, "/api/v1/runs").await, "api");
+    }
+    for _ in 0..10 {
+        assert_eq!(bed.get("/livez").await.status, 200);
+        assert_eq!(bed.get("/readyz").await.status, 200);
+    }
+    for left in (0..6).rev() {
+        let answer = root.get(at, "/api/v1/me").await;
+        assert_eq!(answer.status, 200);
+        assert!(answer.header("ratelimit").starts_with(&format!("\"api_token\";r={left};")), "{answer:?}");
+    }
+    refused(&root.get(at, "/api/v1/me").await, "api_token");
+    bed.close().await;
+}
+
+#[tokio::test]
+async fn a_password_is_not_guessed_from_within() {
+    let config = rates(|rates| rates.password = "3/1h".parse().unwrap());
+    let (bed, root) = closed_with(&[], Limits::default(), config).await;
+    let at = bed.address();
+    let token = |password: &str| json!({"name": "t", "scope": "read", "current_password": password});
+    for _ in 0..5 {
+        assert_eq!(root.post(at, "/api/v1/me/tokens", &token(PASSWORD)).await.status, 201);
+    }
+    for _ in 0..3 {
+        root.post(at, "/api/v1/me/tokens", &token("wrong horse battery")).await.problem(403, "wrong_password");
+    }
+    let change = json!({"current_password": PASSWORD, "new_password": "a better horse battery"});
+    refused(&root.call(at, "PUT", "/api/v1/me/password", Some(&change)).await, "password");
+    bed.close().await;
+}
+
+#[tokio::test]
+async fn new_users_are_few_a_minute() {
+    let config = rates(|rates| rates.register = "3/1h".parse().unwrap());
+    let (bed, root) = closed_with(&[], Limits::default(), config).await;
+    for n in 0..3 {
+        root.user(bed.address(), &format!("u{n}"), "viewer").await;
+    }
+    let body = json!({"name": "u3", "role": "viewer", "password": PASSWORD});
+    refused(&root.post(bed.address(), "/api/v1/users", &body).await, "register");
+    refused(&bed.post("/api/v1/setup", &json!({"ticket": "", "name": "x", "password": ""})).await, "register");
+    bed.close().await;
+}
+
+#[tokio::test]
+async fn while_everybody_is_admin_nobody_is_counted() {
+    let config = rates(|rates| {
+        rates.api = "1/1h".parse().unwrap();
+        rates.register = "1/1h".parse().unwrap();
+    });
+    let bed = Bed::configured(&[], Limits::default(), config).await;
+    for _ in 0..20 {
+        let answer = bed.get("/api/v1/runs").await;
+        assert_eq!((answer.status, answer.header("ratelimit")), (200, ""));
+        bed.post("/api/v1/setup", &json!({"ticket": "", "name": "x", "password": ""}))
+            .await
+            .problem(403, "setup_refused");
+    }
+    bed.close().await;
+}

@@ -1,0 +1,152 @@
+//! The future of an answer: the server's, or the refusal's.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::header::ORIGIN;
+use http::{HeaderMap, Request, Response};
+use http_body::Body;
+use pin_project_lite::pin_project;
+use tower_service::Service;
+
+use super::reading::Reading;
+use crate::csrf::caller::Tokens;
+use crate::csrf::reason::Reason;
+use crate::csrf::replay::Replay;
+use crate::csrf::vary;
+use crate::refusal::Refusal;
+
+/// Characters shown of an origin that was refused.
+const ORIGIN_CHARS_MAX: usize = 200;
+
+/// What a guard that only reports has against a request: in the extensions of the request and of its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reported(pub Reason);
+
+pin_project! {
+    /// The future of an answer.
+    pub struct Answer<S: Service<Request<Replay<B>>>, T: Tokens, C, B> {
+        #[pin]
+        state: State<S, T, C, B>,
+        checked: bool,
+        reported: Option<Reason>,
+    }
+}
+
+pin_project! {
+    #[project = StateOf]
+    enum State<S: Service<Request<Replay<B>>>, T: Tokens, C, B> {
+        // Boxed, since few requests have their token in a form and all futures would be as large as theirs.
+        Reading { reading: Option<Box<Reading<S, T, C, B>>> },
+        Calling { #[pin] call: S::Future },
+        Refused { refusal: Option<(Refusal, Reason)> },
+    }
+}
+
+impl<S: Service<Request<Replay<B>>>, T: Tokens, C, B> Answer<S, T, C, B> {
+    pub(super) fn calling(call: S::Future, checked: bool) -> Self {
+        Self { state: State::Calling { call }, checked, reported: None }
+    }
+
+    pub(super) fn reading(reading: Reading<S, T, C, B>) -> Self {
+        Self { state: State::Reading { reading: Some(Box::new(reading)) }, checked: true, reported: None }
+    }
+
+    pub(super) fn refused(reason: Reason, headers: &HeaderMap) -> Self {
+        let refusal = Some((refusal(reason, headers), reason));
+        Self { state: State::Refused { refusal }, checked: true, reported: None }
+    }
+
+    pub(super) fn reported(mut self, reason: Reason) -> Self {
+        self.reported = Some(reason);
+        self
+    }
+}
+
+impl<S, T, C, B, R> Future for Answer<S, T, C, B>
+where
+    S: Service<Request<Replay<B>>, Response = Response<R>>,
+    T: Tokens,
+    C: Fn() -> u32,
+    B: Body<Data = Bytes> + Unpin,
+    R: From<Bytes>,
+{
+    type Output = Result<Response<R>, S::Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        loop {
+            let next = match this.state.as_mut().project() {
+                StateOf::Calling { call } => {
+                    let mut response = ready!(call.poll(cx))?;
+                    if *this.checked {
+                        vary::merge(response.headers_mut());
+                    }
+                    if let Some(reason) = *this.reported {
+                        response.extensions_mut().insert(Reported(reason));
+                    }
+                    return Poll::Ready(Ok(response));
+                }
+                StateOf::Refused { refusal } => {
+                    // Asked again after its end: as idle as any future may be then.
+                    let Some((refusal, reason)) = refusal.take() else { return Poll::Pending };
+                    let mut response = refusal.response::<R>();
+                    vary::merge(response.headers_mut());
+                    response.extensions_mut().insert(reason);
+                    return Poll::Ready(Ok(response));
+                }
+                StateOf::Reading { reading } => {
+                    let Some(form) = reading.as_mut() else { return Poll::Pending };
+                    let found = ready!(form.poll(cx));
+                    let Some(form) = reading.take() else { return Poll::Pending };
+                    let (state, reported) = decided(*form, found);
+                    *this.reported = reported;
+                    state
+                }
+            };
+            this.state.set(next);
+        }
+    }
+}
+
+/// The form is read: calls the server, or refuses.
+fn decided<S, T, C, B>(mut form: Reading<S, T, C, B>, found: Result<(), Reason>) -> (State<S, T, C, B>, Option<Reason>)
+where
+    S: Service<Request<Replay<B>>>,
+    T: Tokens,
+    C: Fn() -> u32,
+    B: Body<Data = Bytes> + Unpin,
+{
+    let reported = found.err();
+    match reported {
+        None => form.gate.counters.pass(),
+        Some(reason) => {
+            form.gate.counters.refuse(reason);
+            if !form.gate.lets_pass(reason) {
+                return (State::Refused { refusal: Some((refusal(reason, form.headers()), reason)) }, None);
+            }
+            form.parts_mut().extensions.insert(Reported(reason));
+        }
+    }
+    let (mut inner, request) = form.resume();
+    (State::Calling { call: inner.call(request) }, reported)
+}
+
+/// The refusal of a reason, with the origin that was seen, so that who set up a proxy finds what to change.
+fn refusal(reason: Reason, headers: &HeaderMap) -> Refusal {
+    let mut refusal = reason.refusal();
+    if let Some(origin) = headers.get(ORIGIN) {
+        let seen: String = String::from_utf8_lossy(origin.as_bytes()).chars().take(ORIGIN_CHARS_MAX).collect();
+        refusal.members.insert("origin".to_owned(), seen.into());
+    }
+    refusal
+}
+
+impl<S: Service<Request<Replay<B>>>, T: Tokens, C, B> fmt::Debug for Answer<S, T, C, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answer").field("checked", &self.checked).finish_non_exhaustive()
+    }
+}

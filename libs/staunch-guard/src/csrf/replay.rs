@@ -1,0 +1,116 @@
+//! A body of which the beginning was read, made whole again.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::{Bytes, BytesMut};
+use http::HeaderMap;
+use http_body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
+use staunch_bounded::Charge;
+
+pin_project! {
+    /// The body of a request as the server behind the guard gets it: the same bytes and trailers, whether or not a token was
+    /// looked for in it. Only the borders between chunks may be others.
+    #[derive(Debug)]
+    pub struct Replay<B> {
+        begun: Option<Bytes>,
+        trailers: Option<HeaderMap>,
+        // What is still to come, unless its end was seen.
+        ended: bool,
+        #[pin]
+        rest: B,
+        // Pays for `begun` until the body is done with.
+        charge: Option<Charge>,
+    }
+}
+
+/// The beginning of a body, copied only if it came in pieces.
+#[derive(Debug, Default)]
+pub(super) enum Begun {
+    #[default]
+    Nothing,
+    One(Bytes),
+    Many(BytesMut),
+}
+
+impl Begun {
+    pub(super) fn push(&mut self, chunk: Bytes) {
+        if chunk.is_empty() {
+            return;
+        }
+        match self {
+            Self::Nothing => *self = Self::One(chunk),
+            Self::One(first) => {
+                let mut all = BytesMut::with_capacity(first.len() + chunk.len());
+                all.extend_from_slice(first);
+                all.extend_from_slice(&chunk);
+                *self = Self::Many(all);
+            }
+            Self::Many(all) => all.extend_from_slice(&chunk),
+        }
+    }
+
+    pub(super) fn seen(&self) -> &[u8] {
+        match self {
+            Self::Nothing => &[],
+            Self::One(chunk) => chunk,
+            Self::Many(all) => all,
+        }
+    }
+
+    fn freeze(self) -> Option<Bytes> {
+        match self {
+            Self::Nothing => None,
+            Self::One(chunk) => Some(chunk),
+            Self::Many(all) => Some(all.freeze()),
+        }
+    }
+}
+
+impl<B> Replay<B> {
+    /// A body that nobody has read from.
+    pub(super) fn whole(rest: B) -> Self {
+        Self { begun: None, trailers: None, ended: false, rest, charge: None }
+    }
+
+    /// A body of which `begun` was read, and its end too if `ended`.
+    pub(super) fn resumed(begun: Begun, trailers: Option<HeaderMap>, ended: bool, rest: B, charge: Charge) -> Self {
+        Self { begun: begun.freeze(), trailers, ended, rest, charge: Some(charge) }
+    }
+}
+
+impl<B: Body<Data = Bytes>> Body for Replay<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        let this = self.project();
+        if let Some(begun) = this.begun.take() {
+            return Poll::Ready(Some(Ok(Frame::data(begun))));
+        }
+        if let Some(trailers) = this.trailers.take() {
+            return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
+        }
+        if *this.ended { Poll::Ready(None) } else { this.rest.poll_frame(cx) }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.begun.is_none() && self.trailers.is_none() && (self.ended || self.rest.is_end_stream())
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let begun = self.begun.as_ref().map_or(0, |begun| begun.len() as u64);
+        let rest = if self.ended { SizeHint::with_exact(0) } else { self.rest.size_hint() };
+        let mut hint = SizeHint::new();
+        // A body may claim any size.
+        hint.set_lower(rest.lower().saturating_add(begun));
+        if let Some(upper) = rest.upper() {
+            hint.set_upper(upper.saturating_add(begun));
+        }
+        hint
+    }
+}
+
+#[cfg(test)]
+mod tests;

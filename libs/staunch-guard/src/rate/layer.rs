@@ -1,0 +1,213 @@
+//! The layer: asks the limiter before the service behind it hears of a request.
+
+use std::fmt;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderMap, Method, Request, Response};
+use pin_project_lite::pin_project;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::clock::{Clock, Coarse};
+use super::headers;
+use super::limiter::{Caller, Limiter, Principal};
+use super::ruling::Ruling;
+use crate::client::{Client, Proxies};
+
+type Peer = dyn Fn(&Parts) -> Option<SocketAddr> + Send + Sync;
+
+/// Puts a [`Limiter`] in front of a service. All services it makes, and their clones, share the limiter.
+///
+/// The client is the [`Client`] in the request's extensions, if there is one. Otherwise [`peer`](Self::peer) is asked for the
+/// socket's peer, [`proxies`](Self::proxies) say whom it speaks for, and the answer goes into the extensions for others. Who
+/// is authenticated is the [`Principal`] in the extensions. What account a request names, a layer does not know: policies by
+/// account are passed over here.
+///
+/// A preflight request of CORS passes unasked: the browser sends it by itself, and what it asks for is limited when it comes.
+///
+/// ```
+/// use std::net::SocketAddr;
+/// use std::sync::Arc;
+/// use staunch_guard::{Limiter, Policy, PolicySet, RateLayer};
+/// # struct ConnectInfo(SocketAddr); // axum's, `axum::extract::ConnectInfo<SocketAddr>`
+/// let limiter = Arc::new(Limiter::new(PolicySet::new(vec![Policy::api()]).unwrap()).unwrap());
+/// let layer = RateLayer::new(limiter)
+///     .peer(|parts| parts.extensions.get::<ConnectInfo>().map(|info| info.0));
+/// ```
+#[derive(Clone)]
+pub struct RateLayer {
+    limiter: Arc<Limiter>,
+    clock: Arc<dyn Clock>,
+    peer: Arc<Peer>,
+    proxies: Arc<Proxies>,
+}
+
+/// A service behind a [`Limiter`]. Made by [`RateLayer`].
+#[derive(Clone, Debug)]
+pub struct Rate<S> {
+    inner: S,
+    layer: RateLayer,
+}
+
+pin_project! {
+    /// The answer of a [`Rate`], or of the service behind it.
+    pub struct RateFuture<F, B> {
+        #[pin]
+        state: State<F, B>,
+    }
+}
+
+pin_project! {
+    #[project = StateNow]
+    enum State<F, B> {
+        Passed { #[pin] answer: F, told: Option<(Arc<Limiter>, Ruling)> },
+        Refused { answer: Option<Response<B>> },
+    }
+}
+
+impl RateLayer {
+    /// With the [`Coarse`] clock, and clients only from the extensions.
+    pub fn new(limiter: Arc<Limiter>) -> Self {
+        let proxies = Arc::new(Proxies::none());
+        Self { limiter, clock: Arc::new(Coarse::default()), peer: Arc::new(|_: &Parts| None), proxies }
+    }
+
+    /// Reads the time here instead.
+    #[must_use]
+    pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Finds the socket's peer of a request so, where the extensions have no [`Client`].
+    #[must_use]
+    pub fn peer(mut self, peer: impl Fn(&Parts) -> Option<SocketAddr> + Send + Sync + 'static) -> Self {
+        self.peer = Arc::new(peer);
+        self
+    }
+
+    /// Believes these proxies.
+    #[must_use]
+    pub fn proxies(mut self, proxies: Proxies) -> Self {
+        self.proxies = Arc::new(proxies);
+        self
+    }
+
+    /// The limiter.
+    pub fn limiter(&self) -> &Arc<Limiter> {
+        &self.limiter
+    }
+
+    /// [`Limiter::sweep`] by the clock of the layer: for the owner's timer, each five minutes or so, until it has gone over all
+    /// sets. A courtesy to those who read the counts.
+    pub fn sweep(&self, sets_max: usize) -> u64 {
+        self.limiter.sweep(self.clock.now(), sets_max)
+    }
+
+    fn client(&self, parts: &mut Parts) -> Option<Client> {
+        if let Some(client) = parts.extensions.get() {
+            return Some(*client);
+        }
+        let client = self.proxies.client((self.peer)(parts)?.ip(), &parts.headers);
+        parts.extensions.insert(client);
+        Some(client)
+    }
+
+    /// The refusal, or what an answer is to be told.
+    fn ask<B: From<Bytes>>(&self, parts: &mut Parts) -> Result<Option<Ruling>, Response<B>> {
+        if is_preflight(&parts.method, &parts.headers) {
+            return Ok(None);
+        }
+        let client = self.client(parts);
+        let principal = parts.extensions.get::<Principal>().map(Principal::bytes);
+        let caller = Caller { client, principal, ..Caller::new(&parts.method) };
+        // A cost of 1 fits every burst.
+        let Ok(ruling) = self.limiter.check(&caller, 1, &*self.clock) else {
+            return Err(headers::too_many().response());
+        };
+        match headers::refusal(&self.limiter, &ruling) {
+            Some(refusal) => Err(headers::answer(&self.limiter, &ruling, refusal)),
+            None => Ok(Some(ruling)),
+        }
+    }
+}
+
+/// What the Fetch standard calls a CORS-preflight request.
+fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {
+    method == Method::OPTIONS && headers.contains_key("access-control-request-method") && headers.contains_key("origin")
+}
+
+impl<S> Layer<S> for RateLayer {
+    type Service = Rate<S>;
+
+    fn layer(&self, inner: S) -> Rate<S> {
+        Rate { inner, layer: self.clone() }
+    }
+}
+
+impl<S, A, B> Service<Request<A>> for Rate<S>
+where
+    S: Service<Request<A>, Response = Response<B>>,
+    B: From<Bytes>,
+{
+    type Response = Response<B>;
+    type Error = S::Error;
+    type Future = RateFuture<S::Future, B>;
+
+    /// As the service behind: it charges nobody.
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<A>) -> Self::Future {
+        let (mut parts, body) = request.into_parts();
+        let state = match self.layer.ask(&mut parts) {
+            Ok(ruling) => State::Passed {
+                answer: self.inner.call(Request::from_parts(parts, body)),
+                told: ruling.map(|ruling| (Arc::clone(&self.layer.limiter), ruling)),
+            },
+            Err(answer) => State::Refused { answer: Some(answer) },
+        };
+        RateFuture { state }
+    }
+}
+
+impl<F, B, E> Future for RateFuture<F, B>
+where
+    F: Future<Output = Result<Response<B>, E>>,
+{
+    type Output = Result<Response<B>, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project().state.project() {
+            StateNow::Passed { answer, told } => {
+                let mut response = ready!(answer.poll(cx))?;
+                if let Some((limiter, ruling)) = told.take() {
+                    headers::add(response.headers_mut(), &limiter, &ruling);
+                }
+                Poll::Ready(Ok(response))
+            }
+            StateNow::Refused { answer } => {
+                Poll::Ready(Ok(answer.take().expect("a future is not polled after it was ready")))
+            }
+        }
+    }
+}
+
+impl<F, B> fmt::Debug for RateFuture<F, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RateFuture").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for RateLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RateLayer").field("limiter", &self.limiter).finish_non_exhaustive()
+    }
+}
