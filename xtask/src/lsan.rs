@@ -28,8 +28,9 @@ pub(crate) fn run(packages: &[&str]) -> Result<()> {
     let triple = host()?;
     canary(&triple, "leak", Some(LEAKED)).context("LeakSanitizer is blind: the canary leaked and was not caught")?;
     canary(&triple, "clean", Some(0)).context("LeakSanitizer cries wolf: the clean canary was not let pass")?;
-    println!("lsan: the canary was caught");
     tools::ensure_nextest()?;
+    canary_test(&triple).context("LeakSanitizer is blind under the test runner")?;
+    println!("lsan: the canaries were caught");
     let mut tests = cargo(&triple, &["nextest", "run", "--no-tests", "pass"])?;
     for package in if packages.is_empty() { PACKAGES } else { packages } {
         tests.args(["--package", package]);
@@ -58,6 +59,18 @@ fn canary(triple: &str, how: &str, code: Option<i32>) -> Result<()> {
     ensure!(output.status.code() == code, "the canary ended by {}, not by {code:?}:\n{said}", output.status);
     let named = said.contains("LeakSanitizer") && said.contains("lose_blocks");
     ensure!(named == (code == Some(LEAKED)), "what the sanitizer said does not name the leak:\n{said}");
+    Ok(())
+}
+
+/// The same as a test, run in the way all tests are.
+fn canary_test(triple: &str) -> Result<()> {
+    const RUN: &[&str] = &["nextest", "run", "--package", "staunch-leak", "--run-ignored", "only", "lsan_canary"];
+    /// What nextest ends by when a test failed.
+    const TEST_FAILED: i32 = 100;
+    let output = cargo(triple, RUN)?.output().context("cannot start cargo")?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    let caught = said.contains("1 failed") && said.contains("LeakSanitizer") && said.contains("lose_blocks");
+    ensure!(output.status.code() == Some(TEST_FAILED) && caught, "the test ended by {}:\n{said}", output.status);
     Ok(())
 }
 

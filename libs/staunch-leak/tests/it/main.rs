@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod green;
+mod lsan;
 mod red;
 mod sweeps;
 
