@@ -15,8 +15,6 @@ pub use options::Options;
 #[cfg(feature = "tokio")]
 pub use runtime::{current_thread, no_growth_async};
 
-use crate::alloc;
-
 /// How often the baseline may turn out to have been taken too early. Each time it was, something had not ended yet that
 /// had been told to; three in a row are not chance.
 const BASELINES_MAX: usize = 3;
@@ -29,14 +27,14 @@ const BASELINES_MAX: usize = 3;
 /// time, a clean body none. If something became *less* than the baseline, it was the baseline that was taken too early, and a
 /// new one is measured against.
 ///
-/// On growth the rounds are run once more with a [recording](alloc::record) of allocation sites, so that the error names them.
+/// On growth the rounds are run once more with a [recording](crate::alloc::record) of allocation sites, so that the error names them.
 /// Nothing else may run in the process meanwhile: use [`test!`](crate::test) or [`alone`].
 ///
 /// # Errors
 /// [`Growth`] prints what is more and where it was allocated.
 ///
 /// # Panics
-/// As `body` does; and if memory shall be compared and [`Counting`](alloc::Counting) is not the global allocator, since the
+/// As `body` does; and if memory shall be compared and [`Counting`](crate::Counting) is not the global allocator, since the
 /// gate would be blind.
 ///
 /// ```
@@ -49,11 +47,13 @@ const BASELINES_MAX: usize = 3;
 /// let growth = no_growth(&Options::default().brief(), || kept.push(Box::new(1u64))).unwrap_err();
 /// assert!(growth.to_string().contains("live bytes"));
 /// ```
+///
+/// ```should_panic
+/// // No allocator that counts: the gate is blind, and says so.
+/// drop(staunch_leak::no_growth(&staunch_leak::Options::default(), || {}));
+/// ```
 pub fn no_growth(options: &Options, mut body: impl FnMut()) -> Result<Flat, Growth> {
-    assert!(
-        alloc::is_counting() || !options.memory,
-        "staunch_leak::Counting is not the global allocator of this program, so the gate cannot see memory"
-    );
+    options.must_see();
     for _ in 0..options.warm_ups {
         body();
     }

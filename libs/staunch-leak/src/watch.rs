@@ -15,7 +15,7 @@ pub use verdict::{State, Verdict};
 
 use history::History;
 
-/// Resources that one watch follows at most: 16 × 44 KiB of history stay under 1 MB.
+/// Resources that one watch follows at most: 16 × 58 kB of history stay under 1 MB.
 pub const RESOURCES_MAX: usize = 16;
 
 /// What one resource measured at a moment.
@@ -33,9 +33,9 @@ pub struct Sample {
 
 /// Follows resources by samples and says whether they grow.
 ///
-/// Pure: it reads no clock and starts nothing. A sample costs tens of nanoseconds; [`Watch::verdicts`] sorts some thousand
-/// slopes a resource, below a millisecond each, so ask once a minute and not in the thread that serves. All memory is taken
-/// by [`Watch::new`]: 44 KiB a resource, whatever comes.
+/// Pure: it reads no clock and starts nothing. A sample costs about 40 ns; [`Watch::verdicts`] sorts some thousand slopes a
+/// resource, a tenth of a millisecond each and up to half of one while it grows, so ask once a minute and not in the thread
+/// that serves. All that is kept is taken by [`Watch::new`]: 58 kB a resource, whatever comes.
 ///
 /// The method: block minima, a warm-up that is dropped only until what is left does not slow down, Theil–Sen slopes with a
 /// bound at 99 % whose width allows for serial correlation, a practical threshold, and growth again a whole window later before

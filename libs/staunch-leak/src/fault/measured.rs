@@ -14,6 +14,7 @@ pub(super) fn twice<T, E>(
     options: &Options,
     mut once: impl FnMut() -> Result<T, E>,
 ) -> Result<Result<T, Difference>, E> {
+    options.must_see();
     drop(once()?);
     let baseline = Baseline::settled(options);
     let done = once()?;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::alloc::is_counting;
 use crate::census::{Census, Counts, Probe};
 
 /// How often a body runs, what is compared, and how long what was told to end may take.
@@ -117,6 +118,14 @@ impl Options {
     pub fn budget(mut self, budget: &Arc<staunch_bounded::Budget>) -> Self {
         self.probes.push(Probe::budget(budget));
         self
+    }
+
+    /// A gate that is blind must not pass.
+    pub(crate) fn must_see(&self) {
+        assert!(
+            is_counting() || !self.memory,
+            "staunch_leak::Counting is not the global allocator of this program, so the gate cannot see memory"
+        );
     }
 
     pub(crate) fn census(&self) -> Census {
