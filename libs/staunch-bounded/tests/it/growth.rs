@@ -72,6 +72,16 @@ staunch_leak::alone! {
         assert_eq!(process.used(), 0);
     }
 
+    fn ground_g6_a_refusal_above_leaves_nothing_charged_below() {
+        let process = Budget::root("process", 100);
+        let run = Budget::child("run", 1_000_000, &process);
+        let held = process.try_reserve(100).unwrap();
+        let flat = no_growth(&long().budget(&process).budget(&run), || assert!(run.try_reserve(1).is_err()));
+        flat.unwrap();
+        drop(held);
+        assert_eq!((process.used(), run.used()), (0, 0));
+    }
+
     fn ground_g6_a_charge_that_stays_is_named() {
         let process = Budget::root("process", 1_000_000);
         let mut kept = Vec::with_capacity(200);
