@@ -82,6 +82,17 @@ staunch_leak::alone! {
         assert_eq!((process.used(), run.used()), (0, 0));
     }
 
+    /// A hundred and sixty a round, ten times as many as are looked for dead ones at: each round ends in the same place.
+    fn ground_g6_a_census_forgets_the_dead() {
+        let census = Census::default();
+        let flat = no_growth(&long(), || {
+            for _ in 0..160 {
+                census.register(&Budget::root("short-lived", 10));
+            }
+        });
+        flat.unwrap();
+    }
+
     fn ground_g6_a_charge_that_stays_is_named() {
         let process = Budget::root("process", 1_000_000);
         let mut kept = Vec::with_capacity(200);
