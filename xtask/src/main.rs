@@ -19,7 +19,7 @@ usage: cargo xtask TASK
   ci                 format, lints, tidy, tests, documentation: what must pass before a merge
   lsan [PACKAGE...]  tests under LeakSanitizer, of the libraries or of these packages; first a canary must be caught
   bench NAME         measure by whole processes; the last line is one JSON object
-                     runs | dag | latency | idle | rate | csrf
+                     runs | dag | latency | idle | rate | csrf | guard
                      --quick: a smaller round · --history N: runs of history for idle
                      --binary FILE: measure this one instead of building
 ";

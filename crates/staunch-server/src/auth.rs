@@ -5,6 +5,7 @@
 //! and forgets in memory what the store has forgotten, in the same step.
 
 pub(crate) mod access;
+mod audit;
 mod caller;
 mod change;
 mod cookie;
@@ -147,3 +148,6 @@ impl fmt::Debug for Auth {
         f.debug_struct("Auth").field("mode", &self.mode).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

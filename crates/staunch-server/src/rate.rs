@@ -14,7 +14,7 @@ pub struct Rates {
     pub login: Quota,
     /// Logins by one name, from wherever. One that succeeds does not count.
     pub account: Quota,
-    /// New users, by address.
+    /// Set-ups, by address. New users that an admin makes do not count.
     pub register: Quota,
     /// Passwords that are given again, by user. One that is right does not count.
     pub password: Quota,

@@ -4,6 +4,7 @@ mod client;
 mod csrf;
 mod dag;
 mod disk;
+mod guard;
 mod idle;
 mod latency;
 mod rate;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
-use super::{csrf, dag, idle, latency, rate, runs};
+use super::{csrf, dag, guard, idle, latency, rate, runs};
 use crate::process;
 
 /// What a measurement is given.
@@ -39,6 +39,7 @@ pub(crate) fn run(arguments: &[&str]) -> Result<()> {
     match name {
         Some("rate") => return tell(rate::measure(quick)?, quick),
         Some("csrf") => return tell(csrf::measure(quick)?, quick),
+        Some("guard") => return tell(guard::measure(quick)?, quick),
         _ => {}
     }
     let measure: fn(&Bench) -> Result<Value> = match name {
@@ -46,7 +47,9 @@ pub(crate) fn run(arguments: &[&str]) -> Result<()> {
         Some("dag") => dag::measure,
         Some("latency") => latency::measure,
         Some("idle") => idle::measure,
-        other => bail!("there is no bench {:?}: runs, dag, latency, idle, rate, csrf", other.unwrap_or_default()),
+        other => {
+            bail!("there is no bench {:?}: runs, dag, latency, idle, rate, csrf, guard", other.unwrap_or_default())
+        }
     };
 
     let staunch = match binary {

@@ -40,6 +40,7 @@ const HOUSE: &[Room] = &[
         ],
         never: &["rusqlite", "axum"],
     },
+    Room { name: "axum-guarded", knows: &["staunch-guard"], never: &[] },
     Room { name: "xtask", knows: &[], never: &["tokio", "hyper"] },
 ];
 

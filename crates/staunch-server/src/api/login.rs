@@ -47,8 +47,8 @@ pub(super) async fn log_out(State(app): State<App>, caller: Caller, visitor: Vis
     let mut response = StatusCode::NO_CONTENT.into_response();
     let headers = response.headers_mut();
     headers.append(SET_COOKIE, app.auth.cookies.no_session());
-    let clear = http::HeaderValue::from_static("\"cookies\", \"storage\"");
-    headers.insert(HeaderName::from_static("clear-site-data"), clear);
+    // Not "cookies": that would clear those of all servers of this host, on every port and for every sibling domain.
+    headers.insert(HeaderName::from_static("clear-site-data"), http::HeaderValue::from_static("\"storage\""));
     Ok(response)
 }
 

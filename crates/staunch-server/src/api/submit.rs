@@ -12,6 +12,7 @@ use staunch_store::{IdempotencyKey, Submitted};
 use super::openapi::Problems;
 use crate::app::App;
 use crate::ask::{Segments, run_id};
+use crate::auth::{Caller, Visitor};
 use crate::bounds::JSON_BYTES_MAX;
 use crate::problem::{Code, Refusal};
 use crate::steps;
@@ -35,14 +36,19 @@ const KEY_BYTES_MAX: usize = 255;
 pub(super) async fn submit_run(
     State(app): State<App>,
     Segments(name): Segments<String>,
+    (caller, visitor): (Caller, Visitor),
     headers: HeaderMap,
     request: Request,
 ) -> Result<Response, Refusal> {
     let asked = app.bodies.json::<SubmitRequest>(request, json_max(&app)).await?;
     let key = idempotency_key(&headers, &["submit", &name], &asked.value)?;
-    let submission =
-        Submission { target: Target::Name(name), inputs: asked.value.inputs.clone(), trigger: "api".to_owned(), key };
-    Ok(accepted(&app.engine.submit(submission).await?))
+    let target = Target::Name(name.clone());
+    let submission = Submission { target, inputs: asked.value.inputs.clone(), trigger: "api".to_owned(), key };
+    let submitted = app.engine.submit(submission).await?;
+    if !submitted.replayed {
+        app.auth.note_run(&caller, &visitor, "run.submitted", submitted.run.to_string(), name).await;
+    }
+    Ok(accepted(&submitted))
 }
 
 /// Runs steps of a run that is over again, as a new run of the same text and inputs.
@@ -59,6 +65,7 @@ pub(super) async fn submit_run(
 pub(super) async fn rerun_run(
     State(app): State<App>,
     Segments(id): Segments<String>,
+    (caller, visitor): (Caller, Visitor),
     headers: HeaderMap,
     request: Request,
 ) -> Result<Response, Refusal> {
@@ -71,7 +78,11 @@ pub(super) async fn rerun_run(
         (None, Some(step)) => Rerun::From(step),
         _ => return Err(Refusal::new(Code::InvalidBody).detail("give exactly one of `which` and `from`")),
     };
-    Ok(accepted(&app.engine.rerun(run, which, key).await?))
+    let submitted = app.engine.rerun(run, which, key).await?;
+    if !submitted.replayed {
+        app.auth.note_run(&caller, &visitor, "run.rerun", submitted.run.to_string(), id).await;
+    }
+    Ok(accepted(&submitted))
 }
 
 /// Asks a run to stop. Clean-up steps still run, unless `force`; the run ends later. Asking twice is no error.
@@ -84,11 +95,14 @@ pub(super) async fn rerun_run(
 pub(super) async fn cancel_run(
     State(app): State<App>,
     Segments(id): Segments<String>,
+    (caller, visitor): (Caller, Visitor),
     request: Request,
 ) -> Result<Response, Refusal> {
     let run = run_id(&id)?;
     let asked = app.bodies.json::<CancelRequest>(request, json_max(&app)).await?.value;
     app.engine.cancel(run, asked.force).await?;
+    let how = if asked.force { "force" } else { "" };
+    app.auth.note_run(&caller, &visitor, "run.cancelled", id, how.to_owned()).await;
     let row = steps::run(&app, run).await?;
     Ok((StatusCode::ACCEPTED, Json(Run::from(&row))).into_response())
 }

@@ -122,7 +122,7 @@ rows! {
     POST "/api/v1/runs/{id}/rerun" OPERATOR;
 
     GET "/api/v1/users" ADMIN;
-    POST "/api/v1/users" ADMIN, Register;
+    POST "/api/v1/users" ADMIN;
     GET "/api/v1/users/{name}" ADMIN;
     PATCH "/api/v1/users/{name}" ADMIN;
     DELETE "/api/v1/users/{name}" ADMIN;

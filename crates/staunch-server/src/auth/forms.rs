@@ -46,22 +46,15 @@ impl Auth {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
-    use std::sync::Arc;
-
     use http::header::COOKIE;
-    use staunch_engine::{Limits, Tasks};
-    use staunch_store::{Durability, Sqlite};
 
     use super::*;
-    use crate::config::{ServerConfig, Settings};
+    use crate::auth::tests::Stand;
+    use crate::config::ServerConfig;
 
     #[tokio::test]
     async fn a_form_is_good_with_its_own_cookie_only() {
-        let data = tempfile::TempDir::new().unwrap();
-        let limits = Limits::default();
-        let store = Arc::new(Sqlite::open(data.path(), limits.store(), Durability::Off).unwrap());
-        let settings = Settings::of(&ServerConfig::default()).unwrap();
-        let auth = Auth::new(store, settings, &limits, &Tasks::new()).await.unwrap();
+        let Stand { auth, .. } = &Stand::new(&ServerConfig::default()).await;
         let with = |cookie: &HeaderValue| {
             let mut headers = HeaderMap::new();
             let pair = cookie.to_str().unwrap().split(';').next().unwrap();

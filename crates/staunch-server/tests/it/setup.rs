@@ -8,7 +8,7 @@ use staunch_engine::Limits;
 use staunch_server::{ServerConfig, open_setup};
 use tokio::time::timeout;
 
-use crate::accounts::{PASSWORD, Person, generous, login};
+use crate::accounts::{PASSWORD, Person, closed, generous, login};
 use crate::bed::{Bed, LONG};
 
 #[tokio::test]
@@ -76,6 +76,30 @@ async fn the_server_is_closed_from_the_first_admin_on_without_a_restart() {
     let page = root.get(at, "/api/v1/audit?limit=1").await.json();
     let rest = root.get(at, &format!("/api/v1/audit?cursor={}", page["next_cursor"].as_str().unwrap())).await.json();
     assert_eq!((&rest["items"][0]["action"], &rest["next_cursor"]), (&json!("user.created"), &json!(null)));
+    bed.close().await;
+}
+
+#[tokio::test]
+async fn what_a_user_does_to_runs_is_told_and_what_was_replayed_is_not() {
+    let (bed, root) = closed(&[("w", "steps:\n  - run: sleep 1000\n")]).await;
+    let at = bed.address();
+    let key = [("idempotency-key", "k")];
+    let first = root.call_with(at, "POST", "/api/v1/workflows/w/runs", &key, Some(&json!({}))).await.json();
+    let again = root.call_with(at, "POST", "/api/v1/workflows/w/runs", &key, Some(&json!({}))).await.json();
+    let run = first["id"].as_str().unwrap().to_owned();
+    assert_eq!(again["id"], first["id"]);
+    assert_eq!(root.post(at, &format!("/api/v1/runs/{run}/cancel"), &json!({"force": true})).await.status, 202);
+    let audit = root.get(at, "/api/v1/audit?limit=200").await.json();
+    let told: Vec<_> = audit["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|line| line["action"].as_str().unwrap().starts_with("run."))
+        .map(|line| {
+            [&line["action"], &line["actor"], &line["about"], &line["detail"]].map(|field| field.as_str().unwrap())
+        })
+        .collect();
+    assert_eq!(told, [["run.cancelled", "root", &run, "force"], ["run.submitted", "root", &run, "w"]]);
     bed.close().await;
 }
 

@@ -226,7 +226,9 @@ fn stdout<'a>(object: &'a Value, id: &str) -> &'a str {
 
 #[test]
 fn every_example_has_a_test() {
-    for name in entries(&repository().join("examples")) {
+    let folder = repository().join("examples");
+    // A folder is a crate, with tests of its own.
+    for name in entries(&folder).into_iter().filter(|name| !folder.join(name).is_dir()) {
         let stem = name.strip_suffix(".yaml").expect("examples are .yaml files");
         assert!(ALL.iter().any(|expected| expected.stem == stem), "{name} has no test here");
     }

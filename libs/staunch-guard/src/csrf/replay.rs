@@ -14,15 +14,22 @@ pin_project! {
     /// looked for in it. Only the borders between chunks may be others.
     #[derive(Debug)]
     pub struct Replay<B> {
-        begun: Option<Bytes>,
-        trailers: Option<HeaderMap>,
-        // What is still to come, unless its end was seen.
-        ended: bool,
+        // Boxed, since of most bodies nothing was read, and each layer further in moves them about.
+        read: Option<Box<Read>>,
         #[pin]
         rest: B,
-        // Pays for `begun` until the body is done with.
-        charge: Option<Charge>,
     }
+}
+
+/// What was read before.
+#[derive(Debug)]
+struct Read {
+    begun: Option<Bytes>,
+    trailers: Option<HeaderMap>,
+    /// Nothing comes after it.
+    ended: bool,
+    /// Pays for `begun` until the body is done with.
+    _charge: Charge,
 }
 
 /// The beginning of a body, copied only if it came in pieces.
@@ -71,12 +78,13 @@ impl Begun {
 impl<B> Replay<B> {
     /// A body that nobody has read from.
     pub(super) fn whole(rest: B) -> Self {
-        Self { begun: None, trailers: None, ended: false, rest, charge: None }
+        Self { read: None, rest }
     }
 
     /// A body of which `begun` was read, and its end too if `ended`.
     pub(super) fn resumed(begun: Begun, trailers: Option<HeaderMap>, ended: bool, rest: B, charge: Charge) -> Self {
-        Self { begun: begun.freeze(), trailers, ended, rest, charge: Some(charge) }
+        let read = Read { begun: begun.freeze(), trailers, ended, _charge: charge };
+        Self { read: Some(Box::new(read)), rest }
     }
 }
 
@@ -86,22 +94,25 @@ impl<B: Body<Data = Bytes>> Body for Replay<B> {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         let this = self.project();
-        if let Some(begun) = this.begun.take() {
+        let Some(read) = this.read else { return this.rest.poll_frame(cx) };
+        if let Some(begun) = read.begun.take() {
             return Poll::Ready(Some(Ok(Frame::data(begun))));
         }
-        if let Some(trailers) = this.trailers.take() {
+        if let Some(trailers) = read.trailers.take() {
             return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
         }
-        if *this.ended { Poll::Ready(None) } else { this.rest.poll_frame(cx) }
+        if read.ended { Poll::Ready(None) } else { this.rest.poll_frame(cx) }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.begun.is_none() && self.trailers.is_none() && (self.ended || self.rest.is_end_stream())
+        let Some(read) = &self.read else { return self.rest.is_end_stream() };
+        read.begun.is_none() && read.trailers.is_none() && (read.ended || self.rest.is_end_stream())
     }
 
     fn size_hint(&self) -> SizeHint {
-        let begun = self.begun.as_ref().map_or(0, |begun| begun.len() as u64);
-        let rest = if self.ended { SizeHint::with_exact(0) } else { self.rest.size_hint() };
+        let Some(read) = &self.read else { return self.rest.size_hint() };
+        let begun = read.begun.as_ref().map_or(0, |begun| begun.len() as u64);
+        let rest = if read.ended { SizeHint::with_exact(0) } else { self.rest.size_hint() };
         let mut hint = SizeHint::new();
         // A body may claim any size.
         hint.set_lower(rest.lower().saturating_add(begun));

@@ -1,13 +1,19 @@
 //! What an answer depends on, said once.
 
-use http::header::VARY;
+use http::header::{Entry, VARY};
 use http::{HeaderMap, HeaderValue};
 
 /// What the guard looks at, and what authentication by cookie looks at.
 const LOOKED_AT: [&str; 3] = ["Cookie", "Origin", "Sec-Fetch-Site"];
+static ALL: HeaderValue = HeaderValue::from_static("Cookie, Origin, Sec-Fetch-Site");
 
 /// Adds to `Vary` what is not in it yet, in one header, so that no cache gives the answer of one to another.
 pub(super) fn merge(headers: &mut HeaderMap) {
+    if let Entry::Vacant(vacant) = headers.entry(VARY) {
+        // Most answers: nothing to write.
+        vacant.insert(ALL.clone());
+        return;
+    }
     let mut all: Vec<u8> = Vec::new();
     for value in headers.get_all(VARY) {
         if !all.is_empty() {

@@ -10,12 +10,17 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use serde_json::Value;
 
 use super::limiter::Limiter;
-use super::policy::{Policy, PolicySet};
+use super::policy::{NAME_BYTES_MAX, POLICIES_MAX, Policy, PolicySet};
 use super::ruling::Ruling;
 use crate::refusal::Refusal;
 
 const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+
+/// Digits of a number of 64 bits.
+const DIGITS_MAX: usize = 20;
+/// All policies with the longest names and numbers: `, "NAME";r=NUMBER;t=NUMBER` each.
+const LINE_BYTES_MAX: usize = POLICIES_MAX * (10 + NAME_BYTES_MAX + 2 * DIGITS_MAX);
 
 const QUOTA_EXCEEDED: &str = "https://iana.org/assignments/http-problem-types#quota-exceeded";
 
@@ -35,17 +40,53 @@ fn write_policy(line: &mut String, policy: &Policy) {
     let _ = write!(line, "\"{}\";q={count};w={window}", policy.name);
 }
 
-/// `"login";r=4;t=12` for each policy that was asked; for the one that denied only, if one did.
+/// `"login";r=4;t=12` for each policy that was asked; for the one that denied only, if one did. Written for each answer, so by
+/// hand, and into a buffer that costs no allocation.
 fn limit_line(limiter: &Limiter, ruling: &Ruling) -> HeaderValue {
     let denied = ruling.denied().map(|(policy, _)| policy);
     let told = |policy: usize| denied.is_none_or(|denied| denied == policy);
-    let mut line = String::with_capacity(32);
+    let mut line = Line { bytes: [0; LINE_BYTES_MAX], length: 0 };
     for standing in ruling.standings().filter(|standing| !standing.dry_run && told(standing.policy)) {
         let (left, more_in) = standing.left();
-        separate(&mut line);
-        let _ = write!(line, "\"{}\";r={left};t={}", limiter.name(standing.policy), seconds(more_in));
+        line.push(if line.length > 0 { b", \"" } else { b"\"" });
+        line.push(limiter.name(standing.policy).as_bytes());
+        line.push(b"\";r=");
+        line.push_number(left);
+        line.push(b";t=");
+        line.push_number(seconds(more_in));
     }
-    value(&line)
+    // Names are checked to be printable ASCII, so it always is a value.
+    HeaderValue::from_bytes(&line.bytes[..line.length]).unwrap_or(HeaderValue::from_static(""))
+}
+
+/// A line that is being written.
+struct Line {
+    bytes: [u8; LINE_BYTES_MAX],
+    length: usize,
+}
+
+impl Line {
+    /// What does not fit is left out, and by the bound everything does.
+    fn push(&mut self, part: &[u8]) {
+        if let Some(room) = self.bytes.get_mut(self.length..self.length + part.len()) {
+            room.copy_from_slice(part);
+            self.length += part.len();
+        }
+    }
+
+    fn push_number(&mut self, number: u64) {
+        let mut digits = [0; DIGITS_MAX];
+        let (mut rest, mut from) = (number, DIGITS_MAX);
+        loop {
+            from -= 1;
+            digits[from] = b'0' + (rest % 10) as u8;
+            rest /= 10;
+            if rest == 0 {
+                break;
+            }
+        }
+        self.push(&digits[from..]);
+    }
 }
 
 fn separate(line: &mut String) {
@@ -64,11 +105,23 @@ fn value(line: &str) -> HeaderValue {
     HeaderValue::from_str(line).unwrap_or(HeaderValue::from_static(""))
 }
 
-/// Adds both lines. They are lists, so a limiter further out adds its own.
-pub(crate) fn add(headers: &mut HeaderMap, limiter: &Limiter, ruling: &Ruling) {
-    if ruling.standings().any(|standing| !standing.dry_run) {
-        headers.append(POLICY, limiter.policy_line().clone());
-        headers.append(LIMIT, limit_line(limiter, ruling));
+/// Both lines of an answer.
+pub(crate) struct Told {
+    policy: HeaderValue,
+    limit: HeaderValue,
+}
+
+impl Told {
+    /// What there is to tell; nothing if only dry runs were asked.
+    pub(crate) fn of(limiter: &Limiter, ruling: &Ruling) -> Option<Self> {
+        let told = ruling.standings().any(|standing| !standing.dry_run);
+        told.then(|| Self { policy: limiter.policy_line().clone(), limit: limit_line(limiter, ruling) })
+    }
+
+    /// Adds both lines. They are lists, so a limiter further out adds its own.
+    pub(crate) fn tell(self, headers: &mut HeaderMap) {
+        headers.append(POLICY, self.policy);
+        headers.append(LIMIT, self.limit);
     }
 }
 
@@ -91,6 +144,33 @@ pub(crate) fn too_many() -> Refusal {
 /// The answer to a request that is denied.
 pub(crate) fn answer<B: From<bytes::Bytes>>(limiter: &Limiter, ruling: &Ruling, refusal: Refusal) -> Response<B> {
     let mut response = refusal.response();
-    add(response.headers_mut(), limiter, ruling);
+    if let Some(told) = Told::of(limiter, ruling) {
+        told.tell(response.headers_mut());
+    }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_written_as_they_are_by_others() {
+        for number in [0, 1, 9, 10, 99, 100, 12_345, u64::MAX - 1, u64::MAX] {
+            let mut line = Line { bytes: [0; LINE_BYTES_MAX], length: 0 };
+            line.push_number(number);
+            assert_eq!(line.bytes[..line.length], *number.to_string().as_bytes());
+        }
+    }
+
+    #[test]
+    fn a_line_below_at_and_over_its_bound() {
+        let mut line = Line { bytes: [0; LINE_BYTES_MAX], length: LINE_BYTES_MAX - 2 };
+        line.push(b"a");
+        assert_eq!(line.length, LINE_BYTES_MAX - 1);
+        line.push(b"bc");
+        assert_eq!(line.length, LINE_BYTES_MAX - 1, "left out");
+        line.push(b"d");
+        assert_eq!(line.length, LINE_BYTES_MAX);
+    }
 }

@@ -15,9 +15,8 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::clock::{Clock, Coarse};
-use super::headers;
+use super::headers::{self, Told};
 use super::limiter::{Caller, Limiter, Principal};
-use super::ruling::Ruling;
 use crate::client::{Client, Proxies};
 
 type Peer = dyn Fn(&Parts) -> Option<SocketAddr> + Send + Sync;
@@ -52,7 +51,8 @@ pub struct RateLayer {
 #[derive(Clone, Debug)]
 pub struct Rate<S> {
     inner: S,
-    layer: RateLayer,
+    // A router clones what it serves by for each request: one count to raise instead of four.
+    layer: Arc<RateLayer>,
 }
 
 pin_project! {
@@ -66,8 +66,9 @@ pin_project! {
 pin_project! {
     #[project = StateNow]
     enum State<F, B> {
-        Passed { #[pin] answer: F, told: Option<(Arc<Limiter>, Ruling)> },
-        Refused { answer: Option<Response<B>> },
+        Passed { #[pin] answer: F, told: Option<Told> },
+        // Boxed, since few are, and all futures would be as large.
+        Refused { answer: Option<Box<Response<B>>> },
     }
 }
 
@@ -119,8 +120,8 @@ impl RateLayer {
         Some(client)
     }
 
-    /// The refusal, or what an answer is to be told.
-    fn ask<B: From<Bytes>>(&self, parts: &mut Parts) -> Result<Option<Ruling>, Response<B>> {
+    /// The refusal, or what the answer is to tell: already written, since a ruling is ten times as large to keep.
+    fn ask<B: From<Bytes>>(&self, parts: &mut Parts) -> Result<Option<Told>, Response<B>> {
         if is_preflight(&parts.method, &parts.headers) {
             return Ok(None);
         }
@@ -133,7 +134,7 @@ impl RateLayer {
         };
         match headers::refusal(&self.limiter, &ruling) {
             Some(refusal) => Err(headers::answer(&self.limiter, &ruling, refusal)),
-            None => Ok(Some(ruling)),
+            None => Ok(Told::of(&self.limiter, &ruling)),
         }
     }
 }
@@ -147,7 +148,7 @@ impl<S> Layer<S> for RateLayer {
     type Service = Rate<S>;
 
     fn layer(&self, inner: S) -> Rate<S> {
-        Rate { inner, layer: self.clone() }
+        Rate { inner, layer: Arc::new(self.clone()) }
     }
 }
 
@@ -168,11 +169,8 @@ where
     fn call(&mut self, request: Request<A>) -> Self::Future {
         let (mut parts, body) = request.into_parts();
         let state = match self.layer.ask(&mut parts) {
-            Ok(ruling) => State::Passed {
-                answer: self.inner.call(Request::from_parts(parts, body)),
-                told: ruling.map(|ruling| (Arc::clone(&self.layer.limiter), ruling)),
-            },
-            Err(answer) => State::Refused { answer: Some(answer) },
+            Ok(told) => State::Passed { answer: self.inner.call(Request::from_parts(parts, body)), told },
+            Err(answer) => State::Refused { answer: Some(Box::new(answer)) },
         };
         RateFuture { state }
     }
@@ -188,13 +186,13 @@ where
         match self.project().state.project() {
             StateNow::Passed { answer, told } => {
                 let mut response = ready!(answer.poll(cx))?;
-                if let Some((limiter, ruling)) = told.take() {
-                    headers::add(response.headers_mut(), &limiter, &ruling);
+                if let Some(told) = told.take() {
+                    told.tell(response.headers_mut());
                 }
                 Poll::Ready(Ok(response))
             }
             StateNow::Refused { answer } => {
-                Poll::Ready(Ok(answer.take().expect("a future is not polled after it was ready")))
+                Poll::Ready(Ok(*answer.take().expect("a future is not polled after it was ready")))
             }
         }
     }

@@ -94,7 +94,8 @@ pub enum PolicyError {
 /// Each request is charged by all of its policies, and each answer names them.
 pub const POLICIES_MAX: usize = 8;
 
-const NAME_BYTES_MAX: usize = 64;
+/// A name is told in each answer.
+pub(super) const NAME_BYTES_MAX: usize = 64;
 
 /// 57,344 keys in 1 MiB: four times what is to be expected of a form.
 const SETS_FORM: usize = 8_192;

@@ -38,7 +38,7 @@ impl Ruling {
 
     /// The policies that were asked, in order; a denial that is not a dry run is the last.
     pub fn standings(&self) -> impl Iterator<Item = &Standing> {
-        self.standings.iter().flatten()
+        self.standings.iter().take(self.length).flatten()
     }
 
     /// The denial and the place of its policy, unless the request is admitted.

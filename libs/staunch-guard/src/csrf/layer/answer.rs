@@ -39,10 +39,10 @@ pin_project! {
 pin_project! {
     #[project = StateOf]
     enum State<S: Service<Request<Replay<B>>>, T: Tokens, C, B> {
-        // Boxed, since few requests have their token in a form and all futures would be as large as theirs.
+        // Boxed, since few requests have their token in a form or are refused, and all futures would be as large as theirs.
         Reading { reading: Option<Box<Reading<S, T, C, B>>> },
         Calling { #[pin] call: S::Future },
-        Refused { refusal: Option<(Refusal, Reason)> },
+        Refused { refusal: Option<Box<(Refusal, Reason)>> },
     }
 }
 
@@ -56,7 +56,7 @@ impl<S: Service<Request<Replay<B>>>, T: Tokens, C, B> Answer<S, T, C, B> {
     }
 
     pub(super) fn refused(reason: Reason, headers: &HeaderMap) -> Self {
-        let refusal = Some((refusal(reason, headers), reason));
+        let refusal = Some(Box::new((refusal(reason, headers), reason)));
         Self { state: State::Refused { refusal }, checked: true, reported: None }
     }
 
@@ -92,7 +92,8 @@ where
                 }
                 StateOf::Refused { refusal } => {
                     // Asked again after its end: as idle as any future may be then.
-                    let Some((refusal, reason)) = refusal.take() else { return Poll::Pending };
+                    let Some(refusal) = refusal.take() else { return Poll::Pending };
+                    let (refusal, reason) = *refusal;
                     let mut response = refusal.response::<R>();
                     vary::merge(response.headers_mut());
                     response.extensions_mut().insert(reason);
@@ -126,7 +127,8 @@ where
         Some(reason) => {
             form.gate.counters.refuse(reason);
             if !form.gate.lets_pass(reason) {
-                return (State::Refused { refusal: Some((refusal(reason, form.headers()), reason)) }, None);
+                let refusal = Some(Box::new((refusal(reason, form.headers()), reason)));
+                return (State::Refused { refusal }, None);
             }
             form.parts_mut().extensions.insert(Reported(reason));
         }

@@ -1,0 +1,106 @@
+//! Authentication over a real store, without a socket.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
+
+use staunch_store::{Actor, Durability, Fingerprint, NewUser, PasswordHash, Role, Sqlite, UserCreated, UserRow};
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+
+use super::visitor::Charged;
+use super::*;
+use crate::config::ServerConfig;
+
+/// Authentication, and what it stands on.
+pub(super) struct Stand {
+    pub(super) auth: Auth,
+    tasks: Tasks,
+    _data: TempDir,
+}
+
+impl Stand {
+    pub(super) async fn new(config: &ServerConfig) -> Self {
+        let data = TempDir::new().unwrap();
+        let limits = Limits::default();
+        let store = Arc::new(Sqlite::open(data.path(), limits.store(), Durability::Off).unwrap());
+        let tasks = Tasks::new();
+        let auth = Auth::new(store, Settings::of(config).unwrap(), &limits, &tasks).await.unwrap();
+        Self { auth, tasks, _data: data }
+    }
+
+    async fn user(&self) -> UserRow {
+        let user = NewUser { name: "ada".into(), role: Role::Admin, password: PasswordHash::new("$argon2id$none") };
+        let created = self.auth.accounts.create_user(user, Actor::server()).await.unwrap();
+        let UserCreated::Created(user) = created else { panic!("{created:?}") };
+        user
+    }
+
+    async fn begin(&self, user: &UserRow) -> Begun {
+        let visitor = Visitor { client: None, label: String::new(), claimed: None, charged: Charged::default() };
+        self.auth.begin(user, &visitor).await.unwrap()
+    }
+}
+
+async fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let wait = async {
+        while !condition() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), wait).await.unwrap_or_else(|_| panic!("it never came: {what}"));
+}
+
+#[tokio::test]
+async fn a_change_is_seen_through_though_nobody_waits_for_it() {
+    let stand = Stand::new(&ServerConfig::default()).await;
+    let user = stand.user().await;
+    for _ in 0..5 {
+        let begun = stand.begin(&user).await;
+        let alive = begun.live.session.handle;
+        assert_eq!(stand.auth.sessions.count().0, 1);
+        {
+            let mut change = pin!(stand.auth.revoke_session(user.id, alive, Actor::server()));
+            // Begun, and then the client hangs up.
+            let first = poll_fn(|cx| Poll::Ready(change.as_mut().poll(cx))).await;
+            assert!(first.is_pending());
+        }
+        until("it is forgotten", || stand.auth.sessions.count().0 == 0).await;
+    }
+    until("no task is left", || stand.tasks.alive() == 0).await;
+    assert_eq!(stand.auth.accounts.account_usage().await.unwrap().sessions, 0);
+}
+
+#[tokio::test]
+async fn ground_g2_what_has_expired_is_swept_and_a_sweeper_ends_when_told() {
+    let second = Duration::from_secs(1);
+    let config = ServerConfig { session_idle: second, session_absolute: second, ..ServerConfig::default() };
+    let stand = Stand::new(&config).await;
+    let user = stand.user().await;
+    stand.begin(&user).await;
+    let begun = std::time::Instant::now();
+    until("it is old", || begun.elapsed() > second + Duration::from_millis(20)).await;
+    let usage = async || stand.auth.accounts.account_usage().await.unwrap().sessions;
+    assert_eq!((stand.auth.sessions.count().0, usage().await), (1, 1), "nobody has looked yet");
+    let stop = CancellationToken::new();
+    stand.auth.sweep_accounts(&stop).await;
+    stand.auth.throttle.sweep().await;
+    assert_eq!((stand.auth.sessions.count().0, usage().await), (0, 0));
+    stop.cancel();
+    tokio::time::timeout(Duration::from_secs(10), sweep(Arc::new(stand.auth), stop)).await.unwrap();
+}
+
+#[tokio::test]
+async fn whoever_is_unsure_asks_and_a_closed_server_stays_so() {
+    let stand = Stand::new(&ServerConfig::default()).await;
+    let accounts = &*stand.auth.accounts;
+    assert!(stand.auth.mode.is_open(accounts).await.unwrap());
+    stand.auth.mode.doubt();
+    assert!(stand.auth.mode.is_open(accounts).await.unwrap());
+    // An admin whom this process did not hear of.
+    stand.user().await;
+    assert!(!stand.auth.mode.is_open(accounts).await.unwrap());
+    assert!(!stand.auth.mode.seems_open());
+    assert!(stand.auth.sessions.load(Fingerprint::of(b"x"), accounts).await.unwrap().is_none());
+}

@@ -1,0 +1,381 @@
+//! How much of axum's throughput is left behind the guards, with `tower_governor` beside them; the last line is one JSON object.
+//!
+//! `cargo run --release -p staunch-guard --example guard_speed -- [--quick]`, or `cargo xtask bench guard`.
+//!
+//! Real HTTP/1.1 over loopback: a server with one thread of its own for each case, and a client with one thread and a few
+//! kept-alive connections, each with one request under way. Each case takes turns of 30 ms with the bare server, and medians are
+//! told, of the ratios those of such pairs.
+//!
+//! Ratios are of requests a second *of CPU time of the server's thread* (from `/proc`): what it can do when it has a processor
+//! to itself. The client's work is not in it, so what a guard costs is seen whole, and neither is what else runs on the
+//! machine. Requests a second by the clock on the wall are told beside, with ratios of their own.
+//!
+//! All cases are sent the same bytes: a session's cookie, its CSRF token, `Origin`, `Sec-Fetch-Site`, and with POST 64 bytes of
+//! JSON. The bare server pays for reading them too; it keeps no peer's address, which only those that limit need. No quota
+//! denies anything, and every answer is checked to be the handler's.
+#![expect(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, reason = "a program for people")]
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{ConnectInfo, Request};
+use axum::response::Response;
+use axum::routing::get;
+use axum::serve::IncomingStream;
+use http::header::{self, COOKIE, HeaderName};
+use http::{HeaderMap, HeaderValue};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use staunch_guard::csrf::{Caller, CsrfLayer, CsrfStore, Origins, StoreLimits};
+use staunch_guard::{Limiter, Policy, PolicySet, Principal, Quota, RateLayer};
+use tokio::sync::watch;
+use tower::util::{MapRequestLayer, MapResponseLayer};
+use tower::{Layer, Service, ServiceBuilder};
+use tower_governor::GovernorLayer;
+use tower_governor::governor::GovernorConfigBuilder;
+
+/// So many a second and at once that no request is denied.
+const PLENTY: u32 = 100_000_000;
+/// The place of the bare server among the cases.
+const BARE: usize = 0;
+/// What the whole stack looks sessions up in.
+const SESSIONS: usize = 10_000;
+/// The session that calls: 32 bytes in base64url.
+const SESSION: &str = "c2Vzc2lvbi1zZXNzaW9uLXNlc3Npb24tc2Vzc2lvbi0";
+const JSON: &str = r#"{"workflow":"nightly-backup","inputs":{"target":"disk","n":123}}"#;
+const ANSWER: &[u8] = b"\r\n\r\nok";
+
+type Store = Arc<CsrfStore>;
+
+/// A server to measure.
+struct Case {
+    name: &'static str,
+    address: SocketAddr,
+    /// The times of the server's thread, below `/proc`.
+    times: PathBuf,
+    /// By GET and by POST, a round's turn of the bare server and of this one.
+    turns: [Vec<[Turn; 2]>; 2],
+}
+
+/// What came of a turn.
+struct Turn {
+    /// Requests a second.
+    wall: f64,
+    /// Requests a second of CPU time of the server.
+    cpu: f64,
+}
+
+fn main() {
+    let quick = std::env::args().any(|word| word == "--quick");
+    let connections = value_of("--connections").unwrap_or(8);
+    let only: Option<String> = value_of("--only");
+    let (rounds, turn) = if quick { (9, Duration::from_millis(30)) } else { (61, Duration::from_millis(30)) };
+    let store = Arc::new(CsrfStore::new(StoreLimits::default()).unwrap());
+    let token = store.current(SESSION.as_bytes(), 0).unwrap();
+    let requests = [request("GET", token.as_str(), ""), request("POST", token.as_str(), JSON)];
+
+    let (stop, stopped) = watch::channel(());
+    let mut line = json!({ "bench": "guard", "connections": connections, "rounds": rounds });
+    std::thread::scope(|scope| {
+        let mut cases = Vec::new();
+        for (name, app) in apps(&store) {
+            if only.as_ref().is_some_and(|only| only != name && name != "bare") {
+                continue;
+            }
+            let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+            listener.set_nonblocking(true).unwrap();
+            let address = listener.local_addr().unwrap();
+            let stopped = stopped.clone();
+            let (tell, told) = std::sync::mpsc::sync_channel(1);
+            scope.spawn(move || {
+                tell.send(std::fs::read_link("/proc/thread-self").unwrap()).unwrap();
+                app(listener, stopped);
+            });
+            let times = Path::new("/proc").join(told.recv().unwrap()).join("schedstat");
+            cases.push(Case { name, address, times, turns: [const { Vec::new() }; 2] });
+        }
+        measure(&mut cases, &requests, connections, rounds, turn);
+        drop(stop);
+        tell(&mut line, &cases);
+    });
+    println!("{line}");
+}
+
+/// What follows a word of the command line.
+fn value_of<T: std::str::FromStr>(word: &str) -> Option<T> {
+    std::env::args().skip_while(|argument| argument != word).nth(1)?.parse().ok()
+}
+
+/// A server that waits for its socket and the word to stop.
+type App = Box<dyn FnOnce(std::net::TcpListener, watch::Receiver<()>) + Send>;
+
+/// The cases, by name. Layers are put around the router: `Router::layer` boxes each of its answers once more, which is axum's
+/// doing and not theirs. One case does it all the same, to tell what that costs.
+fn apps(store: &Store) -> Vec<(&'static str, App)> {
+    let bare = || Router::new().route("/", get(async || "ok").post(async |_: Bytes| "ok")).with_state::<()>(());
+    let session = MapRequestLayer::new(by_session);
+    let bearer = MapRequestLayer::new(by_bearer);
+    let both = ServiceBuilder::new().layer(rate()).layer(session.clone()).layer(csrf(store));
+    let bearer_both = ServiceBuilder::new().layer(rate()).layer(bearer.clone()).layer(csrf(store));
+    let sessions = Arc::new(sessions());
+    let whole = ServiceBuilder::new()
+        .layer(MapResponseLayer::new(with_headers))
+        .layer(rate())
+        .layer(MapRequestLayer::new(move |request| by_table(&sessions, request)))
+        .layer(csrf(store).protect_reads());
+    let governor = || {
+        let mut config = GovernorConfigBuilder::default();
+        config.per_nanosecond(10).burst_size(PLENTY);
+        config
+    };
+    let peer = GovernorLayer::new(governor().finish().unwrap());
+    let peer_with_headers = GovernorLayer::new(governor().use_headers().finish().unwrap());
+    vec![
+        ("bare", Box::new(move |listener, stopped| serve(listener, bare().into_make_service(), stopped))),
+        ("bare_with_peer_address", with_peer(bare())),
+        ("rate", with_peer(rate().layer(bare()))),
+        ("csrf_bearer", with_peer(ServiceBuilder::new().layer(bearer).layer(csrf(store)).service(bare()))),
+        ("csrf_session", with_peer(ServiceBuilder::new().layer(session).layer(csrf(store)).service(bare()))),
+        ("rate_csrf", with_peer(both.clone().service(bare()))),
+        ("rate_csrf_bearer", with_peer(bearer_both.service(bare()))),
+        ("rate_csrf_by_router_layer", with_peer(bare().layer(both))),
+        ("whole", with_peer(whole.service(bare()))),
+        ("tower_governor", with_peer(peer.layer(bare()))),
+        ("tower_governor_headers", with_peer(peer_with_headers.layer(bare()))),
+    ]
+}
+
+/// Requests carry the address they come from, which limiters need.
+fn with_peer<S>(app: S) -> App
+where
+    S: Service<Request, Response = Response, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    Box::new(|listener, stopped| {
+        serve(listener, axum::ServiceExt::into_make_service_with_connect_info::<SocketAddr>(app), stopped);
+    })
+}
+
+fn rate() -> RateLayer {
+    let quota = Quota::new(PLENTY, Duration::from_secs(1)).unwrap();
+    let limiter = Limiter::new(PolicySet::new(vec![Policy::new("api", quota)]).unwrap()).unwrap();
+    RateLayer::new(Arc::new(limiter)).peer(|parts| parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0))
+}
+
+fn csrf(store: &Store) -> CsrfLayer<CsrfStore, impl Fn() -> u32 + Clone + use<>> {
+    let begun = Instant::now();
+    let clock = move || begun.elapsed().as_secs() as u32;
+    CsrfLayer::new(Origins::new(["https://flows.example"], []).unwrap(), Arc::clone(store), clock)
+}
+
+/// Authentication that costs next to nothing, since it is not what is measured: everybody is the one session.
+fn by_session(mut request: Request) -> Request {
+    request.extensions_mut().insert(Caller::Session(Bytes::from_static(SESSION.as_bytes())));
+    request
+}
+
+fn by_bearer(mut request: Request) -> Request {
+    request.extensions_mut().insert(Caller::<Bytes>::Bearer);
+    request
+}
+
+/// Authentication of the whole stack: the cookie's SHA-256 is looked up in a table of fixed size.
+fn by_table(sessions: &HashMap<[u8; 32], Principal>, mut request: Request) -> Request {
+    let found = cookie(request.headers())
+        .and_then(|value| Some((value, sessions.get(&<[u8; 32]>::from(Sha256::digest(value)))?.clone())))
+        .map(|(value, principal)| (Bytes::copy_from_slice(value.as_bytes()), principal));
+    match found {
+        Some((session, principal)) => {
+            request.extensions_mut().insert(Caller::Session(session));
+            request.extensions_mut().insert(principal);
+        }
+        None => {
+            request.extensions_mut().insert(Caller::<Bytes>::Anonymous);
+        }
+    }
+    request
+}
+
+fn sessions() -> HashMap<[u8; 32], Principal> {
+    let others = (1..SESSIONS).map(|number| format!("another-session-{number}"));
+    let ids = others.chain([SESSION.to_owned()]);
+    ids.map(|id| (Sha256::digest(id.as_bytes()).into(), Principal::new(&id))).collect()
+}
+
+fn cookie(headers: &HeaderMap) -> Option<&str> {
+    let cookies = headers.get(COOKIE)?.to_str().ok()?;
+    cookies.split("; ").find_map(|pair| pair.strip_prefix("session="))
+}
+
+/// Made once: `HeaderValue::from_static` looks at each character.
+static SECURITY: [(HeaderName, HeaderValue); 9] = [
+    (
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static(
+            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+        ),
+    ),
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (header::REFERRER_POLICY, HeaderValue::from_static("strict-origin-when-cross-origin")),
+    (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+    (HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin")),
+    (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin")),
+    (HeaderName::from_static("origin-agent-cluster"), HeaderValue::from_static("?1")),
+    (
+        HeaderName::from_static("permissions-policy"),
+        HeaderValue::from_static("camera=(), microphone=(), geolocation=(), payment=(), usb=()"),
+    ),
+    (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+];
+
+/// A value that a route has set stays.
+fn with_headers(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.reserve(SECURITY.len());
+    for (name, value) in &SECURITY {
+        headers.entry(name).or_insert_with(|| value.clone());
+    }
+    response
+}
+
+/// Serves until it is told to stop, on the thread it is called on.
+fn serve<M, S>(listener: std::net::TcpListener, maker: M, mut stopped: watch::Receiver<()>)
+where
+    M: for<'a> Service<IncomingStream<'a, tokio::net::TcpListener>, Error = Infallible, Response = S, Future: Send>
+        + Send
+        + 'static,
+    S: Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static,
+{
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async move {
+        let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+        let stop = async move {
+            let _told = stopped.changed().await;
+        };
+        axum::serve(listener, maker).with_graceful_shutdown(stop).await.unwrap();
+    });
+}
+
+fn request(method: &str, token: &str, body: &str) -> Vec<u8> {
+    let content = match body.len() {
+        0 => String::new(),
+        length => format!("content-type: application/json\r\ncontent-length: {length}\r\n"),
+    };
+    let head = format!(
+        "{method} / HTTP/1.1\r\nhost: flows.example\r\ncookie: session={SESSION}\r\nx-csrf-token: {token}\r\n\
+         origin: https://flows.example\r\nsec-fetch-site: same-origin\r\n{content}\r\n"
+    );
+    [head.as_bytes(), body.as_bytes()].concat()
+}
+
+/// Rounds in which each case has a turn of GET and one of POST, and the bare server one beside each: the two are compared, so
+/// that a noisy second is noisy for both. Who begins changes. The first round only warms up.
+fn measure(cases: &mut [Case], requests: &[Vec<u8>; 2], connections: usize, rounds: usize, turn: Duration) {
+    let connect = |case: &Case| -> Vec<TcpStream> {
+        (0..connections).map(|_| TcpStream::connect(case.address).unwrap()).collect()
+    };
+    let mut streams: Vec<Vec<TcpStream>> = cases.iter().map(connect).collect();
+    for stream in streams.iter().flatten() {
+        stream.set_nodelay(true).unwrap();
+    }
+    for round in 0..=rounds {
+        for at in 0..cases.len() {
+            for (method, request) in requests.iter().enumerate() {
+                let mut go = |case: usize| drive(&cases[case], &mut streams[case], request, turn);
+                let pair = if round % 2 == 0 {
+                    let bare = go(BARE);
+                    [bare, go(at)]
+                } else {
+                    let ours = go(at);
+                    [go(BARE), ours]
+                };
+                if round > 0 {
+                    cases[at].turns[method].push(pair);
+                }
+            }
+        }
+    }
+}
+
+/// One turn: each connection has always one request under way.
+fn drive(case: &Case, streams: &mut [TcpStream], request: &[u8], turn: Duration) -> Turn {
+    let (begun, worked) = (Instant::now(), cpu_seconds(&case.times));
+    for stream in &mut *streams {
+        stream.write_all(request).unwrap();
+    }
+    let mut done = streams.len();
+    while begun.elapsed() < turn {
+        for stream in &mut *streams {
+            answer(stream);
+            stream.write_all(request).unwrap();
+        }
+        done += streams.len();
+    }
+    for stream in streams {
+        answer(stream);
+    }
+    let done = done as f64;
+    Turn { wall: done / begun.elapsed().as_secs_f64(), cpu: done / (cpu_seconds(&case.times) - worked) }
+}
+
+/// What a thread has worked: the first figure, in nanoseconds. It is up to date when the thread waits, as it does now.
+fn cpu_seconds(times: &Path) -> f64 {
+    let text = std::fs::read_to_string(times).unwrap();
+    text.split(' ').next().unwrap().parse::<f64>().unwrap() / 1e9
+}
+
+/// Reads one answer, which must be the handler's. Its end is known by what the handler says: no parser, no allocation.
+fn answer(stream: &mut TcpStream) {
+    let mut bytes = [0; 2048];
+    let mut length = 0;
+    while !bytes[..length].ends_with(ANSWER) {
+        let read = stream.read(&mut bytes[length..]).unwrap();
+        assert!(read > 0, "the server hung up after {:?}", String::from_utf8_lossy(&bytes[..length]));
+        length += read;
+        assert!(bytes.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&bytes[..length]));
+    }
+}
+
+/// Medians, and the ratios to the bare server of the same rounds.
+fn tell(line: &mut Value, cases: &[Case]) {
+    line["ratios"] = "requests a second of CPU time of the server's thread, against the bare server".into();
+    line["whole_standin"] = "rate, a session look-up in a table of 10,000 by SHA-256, csrf and nine security headers: \
+        the work of the server's stack, not its code"
+        .into();
+    for (method, word) in ["get", "post"].into_iter().enumerate() {
+        for case in cases {
+            let name = format!("{}_{word}", case.name);
+            let turns = &case.turns[method];
+            let (wall, cpu) =
+                (median(turns.iter().map(|[_, ours]| ours.wall)), median(turns.iter().map(|[_, ours]| ours.cpu)));
+            line[format!("{name}_per_second")] = rounded(wall).into();
+            line[format!("{name}_cpu_us")] = rounded(1e6 / cpu).into();
+            let by_cpu = median(turns.iter().map(|[bare, ours]| ours.cpu / bare.cpu));
+            let by_wall = median(turns.iter().map(|[bare, ours]| ours.wall / bare.wall));
+            eprintln!("{name}: {:.2} us, {by_cpu:.3} of bare by CPU, {by_wall:.3} by the wall", 1e6 / cpu);
+            // The bare server against itself shows the error of the method.
+            let is_bare = case.name == cases[BARE].name;
+            let key = if is_bare { format!("bare_itself_{word}") } else { format!("ratio_guard_{name}") };
+            line[key] = rounded(by_cpu).into();
+            line[format!("wall_ratio_{name}")] = rounded(by_wall).into();
+        }
+    }
+}
+
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or_default()
+}
+
+/// To three figures: a bench has no more.
+fn rounded(value: f64) -> f64 {
+    format!("{value:.2e}").parse().unwrap_or(value)
+}
