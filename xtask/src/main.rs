@@ -1,8 +1,9 @@
-//! Project tasks: `cargo xtask test | tidy | ci | bench`.
+//! Project tasks: `cargo xtask test | tidy | ci | lsan | bench`.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line talks on its streams")]
 
 mod bench;
 mod ci;
+mod lsan;
 mod process;
 mod test;
 mod tidy;
@@ -16,6 +17,7 @@ usage: cargo xtask TASK
   test [--long]      run all tests, installing what they need; --long adds fuzzing and the long variants
   tidy               check walls, lengths, words and habits that no compiler checks
   ci                 format, lints, tidy, tests, documentation: what must pass before a merge
+  lsan [PACKAGE...]  tests under LeakSanitizer, of the libraries or of these packages; first a canary must be caught
   bench NAME         measure by whole processes; the last line is one JSON object
                      runs | dag | latency | idle | rate | csrf | guard
                      --quick: a smaller round · --history N: runs of history for idle
@@ -30,6 +32,7 @@ fn main() -> ExitCode {
         ["test", "--long"] => test::run(true),
         ["tidy"] => tidy::run(),
         ["ci"] => ci::run(),
+        ["lsan", packages @ ..] => lsan::run(packages),
         ["bench", rest @ ..] if !rest.is_empty() => bench::run(rest),
         _ => {
             eprint!("{USAGE}");

@@ -102,8 +102,17 @@ impl Budget {
     /// # Errors
     /// [`OverBudget`] names the budget without room.
     pub fn try_reserve(self: &Arc<Self>, bytes: u64) -> Result<Charge, OverBudget> {
-        self.take(bytes)?;
+        self.ask(bytes)?;
         Ok(Charge { budget: Arc::clone(self), bytes })
+    }
+
+    /// What somebody asks for, and what a sweep over all reservations can refuse; what a child takes is its parent's concern.
+    fn ask(&self, bytes: u64) -> Result<(), OverBudget> {
+        if crate::fault_point!("budget.reserve").is_err() {
+            let (limit, used) = (self.limit(), self.used());
+            return Err(OverBudget { budget: self.name, limit, used, asked: bytes, above: 0 });
+        }
+        self.take(bytes)
     }
 
     fn take(&self, bytes: u64) -> Result<(), OverBudget> {
@@ -212,7 +221,7 @@ impl Charge {
     /// # Errors
     /// [`OverBudget`]; what was held is still held.
     pub fn grow(&mut self, more: u64) -> Result<(), OverBudget> {
-        self.budget.take(more)?;
+        self.budget.ask(more)?;
         self.bytes += more;
         Ok(())
     }

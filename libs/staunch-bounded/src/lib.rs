@@ -9,9 +9,13 @@
 mod budget;
 mod byte_ring;
 mod census;
+mod fault;
+#[cfg(feature = "faults")]
+pub mod faults;
 mod ttl_map;
 
 pub use budget::{Budget, Charge, OverBudget};
 pub use byte_ring::ByteRing;
 pub use census::{Census, Count, Counted, Gauge, Reason};
+pub use fault::Fault;
 pub use ttl_map::{Bounds, Full, Policy, Refused, TtlMap};

@@ -3,7 +3,12 @@
 
 mod clock;
 mod floods;
+mod growth;
 mod layer;
 mod numbers;
 mod oracle;
 mod vectors;
+
+/// For the gates of growth; the others do not mind.
+#[global_allocator]
+static COUNTING: staunch_leak::Counting = staunch_leak::Counting::new();

@@ -1,0 +1,84 @@
+//! `cargo xtask lsan`: tests under LeakSanitizer, on stable Rust, with the one of gcc.
+//!
+//! rustc links with `-nodefaultlibs`, which drops the library that `-fsanitize=leak` asks for: without
+//! `default-linker-libraries` everything builds, runs and reports nothing. So a canary that leaks must be caught before any
+//! test is believed.
+
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::{process, tools};
+
+/// What is tested unless packages are named: all that can be published alone.
+const PACKAGES: &[&str] = &["staunch-bounded", "staunch-flow", "staunch-guard", "staunch-leak"];
+
+/// Frame pointers give whole stacks.
+const FLAGS: &str =
+    "-C linker=gcc -C link-arg=-fsanitize=leak -C default-linker-libraries=yes -C force-frame-pointers=yes";
+
+/// By which a program ends that leaked; the sanitizer's own choice, set so that nobody's environment changes it.
+const LEAKED: i32 = 23;
+
+/// Runs the canaries, then the tests of `packages`.
+///
+/// # Errors
+/// A canary was not caught, a clean one was, or a test failed or leaked.
+pub(crate) fn run(packages: &[&str]) -> Result<()> {
+    let triple = host()?;
+    canary(&triple, "leak", Some(LEAKED)).context("LeakSanitizer is blind: the canary leaked and was not caught")?;
+    canary(&triple, "clean", Some(0)).context("LeakSanitizer cries wolf: the clean canary was not let pass")?;
+    tools::ensure_nextest()?;
+    canary_test(&triple).context("LeakSanitizer is blind under the test runner")?;
+    println!("lsan: the canaries were caught");
+    let mut tests = cargo(&triple, &["nextest", "run", "--no-tests", "pass"])?;
+    for package in if packages.is_empty() { PACKAGES } else { packages } {
+        tests.args(["--package", package]);
+    }
+    process::run(tests)
+}
+
+/// Only for a named target are build scripts and macros left alone, which leak as they please.
+fn cargo(triple: &str, arguments: &[&str]) -> Result<Command> {
+    let mut cargo = process::cargo(arguments)?;
+    cargo
+        .args(["--target", triple, "--target-dir"])
+        .arg(process::target().join("lsan"))
+        .env("RUSTFLAGS", FLAGS)
+        .env_remove("CARGO_ENCODED_RUSTFLAGS")
+        .env("LSAN_OPTIONS", format!("exitcode={LEAKED}"));
+    Ok(cargo)
+}
+
+fn canary(triple: &str, how: &str, code: Option<i32>) -> Result<()> {
+    const RUN: &[&str] = &["run", "--quiet", "--package", "staunch-leak", "--example", "lsan_canary"];
+    let mut run = cargo(triple, RUN)?;
+    run.args(["--", how]);
+    let output = run.output().context("cannot start cargo")?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.code() == code, "the canary ended by {}, not by {code:?}:\n{said}", output.status);
+    let named = said.contains("LeakSanitizer") && said.contains("lose_blocks");
+    ensure!(named == (code == Some(LEAKED)), "what the sanitizer said does not name the leak:\n{said}");
+    Ok(())
+}
+
+/// The same as a test, run in the way all tests are.
+fn canary_test(triple: &str) -> Result<()> {
+    const RUN: &[&str] = &["nextest", "run", "--package", "staunch-leak", "--run-ignored", "only", "lsan_canary"];
+    /// What nextest ends by when a test failed.
+    const TEST_FAILED: i32 = 100;
+    let output = cargo(triple, RUN)?.output().context("cannot start cargo")?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    let caught = said.contains("1 failed") && said.contains("LeakSanitizer") && said.contains("lose_blocks");
+    ensure!(output.status.code() == Some(TEST_FAILED) && caught, "the test ended by {}:\n{said}", output.status);
+    Ok(())
+}
+
+/// The triple this machine compiles for.
+fn host() -> Result<String> {
+    let mut rustc = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
+    rustc.arg("-vV");
+    let told = process::output(rustc)?;
+    let host = told.lines().find_map(|line| line.strip_prefix("host: ")).context("rustc does not say its host")?;
+    Ok(host.to_owned())
+}
