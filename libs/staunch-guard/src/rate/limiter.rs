@@ -197,7 +197,9 @@ impl Limiter {
 
     /// Adds to an answer what a ruling leaves: `RateLimit-Policy` and `RateLimit`.
     pub fn tell(&self, ruling: &Ruling, answer: &mut HeaderMap) {
-        headers::add(answer, self, ruling);
+        if let Some(told) = headers::Told::of(self, ruling) {
+            told.tell(answer);
+        }
     }
 
     /// The value of `RateLimit-Policy`, rendered once.
