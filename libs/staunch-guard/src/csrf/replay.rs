@@ -21,6 +21,50 @@ pin_project! {
     }
 }
 
+/// As what the server behind the guard gets the body of a request.
+pub trait Rebody<B>: Clone {
+    /// The body's type there.
+    type Body;
+
+    /// Of a body that nobody has read from.
+    fn whole(&self, body: B) -> Self::Body;
+
+    /// Of a body that a token was looked for in.
+    fn begun(&self, body: Replay<B>) -> Self::Body;
+}
+
+/// Every body is a [`Replay`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Replayed;
+
+/// Bodies keep their type, and a [`Replay`] is made one of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Kept<F>(pub(super) F);
+
+impl<B> Rebody<B> for Replayed {
+    type Body = Replay<B>;
+
+    fn whole(&self, body: B) -> Replay<B> {
+        Replay::whole(body)
+    }
+
+    fn begun(&self, body: Replay<B>) -> Replay<B> {
+        body
+    }
+}
+
+impl<B, F: Fn(Replay<B>) -> B + Clone> Rebody<B> for Kept<F> {
+    type Body = B;
+
+    fn whole(&self, body: B) -> B {
+        body
+    }
+
+    fn begun(&self, body: Replay<B>) -> B {
+        (self.0)(body)
+    }
+}
+
 /// What was read before.
 #[derive(Debug)]
 struct Read {
