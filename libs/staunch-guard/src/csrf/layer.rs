@@ -201,18 +201,17 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Answer<S, T, C, B, W> {
-        let whole = |body| self.gate.rebody.whole(body);
         match self.gate.weigh(&request) {
-            Weighed::Unasked => Answer::calling(self.inner.call(request.map(whole)), false),
+            Weighed::Unasked => Answer::calling(self.inner.call(self.gate.rebody.whole(request)), false),
             Weighed::Passed => {
                 self.gate.counters.pass();
-                Answer::calling(self.inner.call(request.map(whole)), true)
+                Answer::calling(self.inner.call(self.gate.rebody.whole(request)), true)
             }
             Weighed::Against(reason) => {
                 self.gate.counters.refuse(reason);
                 if self.gate.lets_pass(reason) {
                     request.extensions_mut().insert(Reported(reason));
-                    return Answer::calling(self.inner.call(request.map(whole)), true).reported(reason);
+                    return Answer::calling(self.inner.call(self.gate.rebody.whole(request)), true).reported(reason);
                 }
                 Answer::refused(reason, request.headers())
             }

@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
-use http::HeaderMap;
+use http::{HeaderMap, Request};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use staunch_bounded::Charge;
@@ -26,10 +26,10 @@ pub trait Rebody<B>: Clone {
     /// The body's type there.
     type Body;
 
-    /// Of a body that nobody has read from.
-    fn whole(&self, body: B) -> Self::Body;
+    /// A request with a body that nobody has read from.
+    fn whole(&self, request: Request<B>) -> Request<Self::Body>;
 
-    /// Of a body that a token was looked for in.
+    /// A body that a token was looked for in.
     fn begun(&self, body: Replay<B>) -> Self::Body;
 }
 
@@ -44,8 +44,8 @@ pub struct Kept<F>(pub(super) F);
 impl<B> Rebody<B> for Replayed {
     type Body = Replay<B>;
 
-    fn whole(&self, body: B) -> Replay<B> {
-        Replay::whole(body)
+    fn whole(&self, request: Request<B>) -> Request<Replay<B>> {
+        request.map(Replay::whole)
     }
 
     fn begun(&self, body: Replay<B>) -> Replay<B> {
@@ -56,8 +56,8 @@ impl<B> Rebody<B> for Replayed {
 impl<B, F: Fn(Replay<B>) -> B + Clone> Rebody<B> for Kept<F> {
     type Body = B;
 
-    fn whole(&self, body: B) -> B {
-        body
+    fn whole(&self, request: Request<B>) -> Request<B> {
+        request
     }
 
     fn begun(&self, body: Replay<B>) -> B {

@@ -209,11 +209,11 @@ where
     }
 
     fn call(&mut self, mut request: Request<A>) -> Self::Future {
-        let state = match self.layer.ask(&mut request) {
-            Ok(told) => State::Passed { answer: self.inner.call(request), told },
-            Err(answer) => State::Refused { answer: Some(answer) },
-        };
-        RateFuture { state }
+        // Each arm makes its future where it is returned: what stands between would be copied.
+        match self.layer.ask(&mut request) {
+            Ok(told) => RateFuture { state: State::Passed { answer: self.inner.call(request), told } },
+            Err(answer) => RateFuture { state: State::Refused { answer: Some(answer) } },
+        }
     }
 }
 

@@ -47,6 +47,7 @@ pin_project! {
 }
 
 impl<S: Service<Request<W::Body>>, T: Tokens, C, B, W: Rebody<B>> Answer<S, T, C, B, W> {
+    #[inline]
     pub(super) fn calling(call: S::Future, checked: bool) -> Self {
         Self { state: State::Calling { call }, checked, reported: None }
     }
