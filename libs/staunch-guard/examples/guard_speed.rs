@@ -12,7 +12,7 @@
 //!
 //! All cases are sent the same bytes: a session's cookie, its CSRF token, `Origin`, `Sec-Fetch-Site`, and with POST 64 bytes of
 //! JSON. The bare server pays for reading them too; it keeps no peer's address, which only those that limit need. The handler
-//! answers 62 bytes of JSON, and reads what is posted; with `--text` it answers `ok` and does nothing else, which makes every
+//! answers 59 bytes of JSON, and reads what is posted; with `--text` it answers `ok` and does nothing else, which makes every
 //! share that is lost larger. No quota denies anything, and every answer is checked to be the handler's.
 #![expect(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, reason = "a program for people")]
 
