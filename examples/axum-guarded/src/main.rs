@@ -30,7 +30,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // Three hundred requests a minute for each client, of which five post.
     let all = Policy::new("all", Quota::new(300, Duration::from_secs(60))?);
     let limiter = Limiter::new(PolicySet::new(vec![all, Policy::login()])?)?;
-    let rate = RateLayer::new(Arc::new(limiter)).peer(|request| Some(request.extensions.get::<ConnectInfo<_>>()?.0));
+    let rate = RateLayer::new(Arc::new(limiter)).peer(|extensions| Some(extensions.get::<ConnectInfo<_>>()?.0));
 
     // Where the site is, is told by `Host` here. On the internet, say it: `Origins::new(["https://your.site"], [])`.
     let tokens = Arc::new(CsrfStore::new(StoreLimits::default())?);

@@ -1,6 +1,6 @@
 //! How much of axum's throughput is left behind the guards, with `tower_governor` beside them; the last line is one JSON object.
 //!
-//! `cargo run --release -p staunch-guard --example guard_speed -- [--quick]`, or `cargo xtask bench guard`.
+//! `cargo run --release -p staunch-guard --example guard_speed -- [--quick] [--text]`, or `cargo xtask bench guard`.
 //!
 //! Real HTTP/1.1 over loopback: a server with one thread of its own for each case, and a client with one thread and a few
 //! kept-alive connections, each with one request under way. Each case takes turns of 30 ms with the bare server, and medians are
@@ -11,33 +11,37 @@
 //! machine. Requests a second by the clock on the wall are told beside, with ratios of their own.
 //!
 //! All cases are sent the same bytes: a session's cookie, its CSRF token, `Origin`, `Sec-Fetch-Site`, and with POST 64 bytes of
-//! JSON. The bare server pays for reading them too; it keeps no peer's address, which only those that limit need. No quota
-//! denies anything, and every answer is checked to be the handler's.
+//! JSON. The bare server pays for reading them too; it keeps no peer's address, which only those that limit need. The handler
+//! answers 59 bytes of JSON, and reads what is posted; with `--text` it answers `ok` and does nothing else, which makes every
+//! share that is lost larger. No quota denies anything, and every answer is checked to be the handler's.
 #![expect(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, reason = "a program for people")]
 
 use std::collections::HashMap;
 use std::convert::Infallible;
+use std::future::ready;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use axum::Router;
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, Request};
 use axum::response::Response;
 use axum::routing::get;
 use axum::serve::IncomingStream;
+use axum::{Json, Router};
 use http::header::{self, COOKIE, HeaderName};
-use http::{HeaderMap, HeaderValue};
+use http::{Extensions, HeaderMap, HeaderValue};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use staunch_guard::csrf::{Caller, CsrfLayer, CsrfStore, Origins, StoreLimits};
-use staunch_guard::{Limiter, Policy, PolicySet, Principal, Quota, RateLayer};
+use staunch_guard::csrf::{Caller, CsrfLayer, CsrfStore, Origins, Rebody, StoreLimits};
+use staunch_guard::{Limiter, Policy, PolicySet, Principal, Quota, Rate, RateLayer};
 use tokio::sync::watch;
+use tower::layer::util::Identity;
 use tower::util::{MapRequestLayer, MapResponseLayer};
-use tower::{Layer, Service, ServiceBuilder};
+use tower::{Layer, Service, ServiceBuilder, service_fn};
 use tower_governor::GovernorLayer;
 use tower_governor::governor::GovernorConfigBuilder;
 
@@ -50,7 +54,8 @@ const SESSIONS: usize = 10_000;
 /// The session that calls: 32 bytes in base64url.
 const SESSION: &str = "c2Vzc2lvbi1zZXNzaW9uLXNlc3Npb24tc2Vzc2lvbi0";
 const JSON: &str = r#"{"workflow":"nightly-backup","inputs":{"target":"disk","n":123}}"#;
-const ANSWER: &[u8] = b"\r\n\r\nok";
+/// How answers end, in JSON and in text.
+const ENDS: [&[u8]; 2] = [br#"orkflow":"nightly-backup","state":"started"}"#, b"\r\n\r\nok"];
 
 type Store = Arc<CsrfStore>;
 
@@ -76,16 +81,17 @@ fn main() {
     let quick = std::env::args().any(|word| word == "--quick");
     let connections = value_of("--connections").unwrap_or(8);
     let only: Option<String> = value_of("--only");
+    let text = std::env::args().any(|word| word == "--text");
     let (rounds, turn) = if quick { (9, Duration::from_millis(30)) } else { (61, Duration::from_millis(30)) };
     let store = Arc::new(CsrfStore::new(StoreLimits::default()).unwrap());
     let token = store.current(SESSION.as_bytes(), 0).unwrap();
     let requests = [request("GET", token.as_str(), ""), request("POST", token.as_str(), JSON)];
 
     let (stop, stopped) = watch::channel(());
-    let mut line = json!({ "bench": "guard", "connections": connections, "rounds": rounds });
+    let mut line = json!({ "bench": "guard", "connections": connections, "rounds": rounds, "handler": if text { "text" } else { "json" } });
     std::thread::scope(|scope| {
         let mut cases = Vec::new();
-        for (name, app) in apps(&store) {
+        for (name, app) in apps(&store, text) {
             if only.as_ref().is_some_and(|only| only != name && name != "bare") {
                 continue;
             }
@@ -117,17 +123,17 @@ fn value_of<T: std::str::FromStr>(word: &str) -> Option<T> {
 type App = Box<dyn FnOnce(std::net::TcpListener, watch::Receiver<()>) + Send>;
 
 /// The cases, by name. Layers are put around the router: `Router::layer` boxes each of its answers once more, which is axum's
-/// doing and not theirs. One case does it all the same, to tell what that costs.
-fn apps(store: &Store) -> Vec<(&'static str, App)> {
-    let bare = || Router::new().route("/", get(async || "ok").post(async |_: Bytes| "ok")).with_state::<()>(());
+/// doing and not theirs, and a limiter is told its peer by the connection. `rate_csrf_by_router_layer` does it in the plain way,
+/// to tell what that costs.
+fn apps(store: &Store, text: bool) -> Vec<(&'static str, App)> {
     let session = MapRequestLayer::new(by_session);
     let bearer = MapRequestLayer::new(by_bearer);
-    let both = ServiceBuilder::new().layer(rate()).layer(session.clone()).layer(csrf(store));
-    let bearer_both = ServiceBuilder::new().layer(rate()).layer(bearer.clone()).layer(csrf(store));
+    let with_session = ServiceBuilder::new().layer(session.clone()).layer(csrf(store));
+    let with_bearer = ServiceBuilder::new().layer(bearer).layer(csrf(store));
+    let simple = ServiceBuilder::new().layer(rate().peer(peer)).layer(session).layer(csrf_plain(store));
+    let security = MapResponseLayer::new(with_headers);
     let sessions = Arc::new(sessions());
     let whole = ServiceBuilder::new()
-        .layer(MapResponseLayer::new(with_headers))
-        .layer(rate())
         .layer(MapRequestLayer::new(move |request| by_table(&sessions, request)))
         .layer(csrf(store).protect_reads());
     let governor = || {
@@ -135,21 +141,83 @@ fn apps(store: &Store) -> Vec<(&'static str, App)> {
         config.per_nanosecond(10).burst_size(PLENTY);
         config
     };
-    let peer = GovernorLayer::new(governor().finish().unwrap());
-    let peer_with_headers = GovernorLayer::new(governor().use_headers().finish().unwrap());
+    let other = GovernorLayer::new(governor().finish().unwrap());
+    let other_with_headers = GovernorLayer::new(governor().use_headers().finish().unwrap());
     vec![
-        ("bare", Box::new(move |listener, stopped| serve(listener, bare().into_make_service(), stopped))),
-        ("bare_with_peer_address", with_peer(bare())),
-        ("rate", with_peer(rate().layer(bare()))),
-        ("csrf_bearer", with_peer(ServiceBuilder::new().layer(bearer).layer(csrf(store)).service(bare()))),
-        ("csrf_session", with_peer(ServiceBuilder::new().layer(session).layer(csrf(store)).service(bare()))),
-        ("rate_csrf", with_peer(both.clone().service(bare()))),
-        ("rate_csrf_bearer", with_peer(bearer_both.service(bare()))),
-        ("rate_csrf_by_router_layer", with_peer(bare().layer(both))),
-        ("whole", with_peer(whole.service(bare()))),
-        ("tower_governor", with_peer(peer.layer(bare()))),
-        ("tower_governor_headers", with_peer(peer_with_headers.layer(bare()))),
+        ("bare", without_peer(bare(text))),
+        ("bare_with_peer_address", with_peer(bare(text))),
+        ("rate", by_connection(Identity::new(), bare(text))),
+        ("rate_by_connect_info", with_peer(rate().peer(peer).layer(bare(text)))),
+        ("csrf_bearer", without_peer(with_bearer.clone().service(bare(text)))),
+        ("csrf_session", without_peer(with_session.clone().service(bare(text)))),
+        ("rate_csrf", by_connection(Identity::new(), with_session.service(bare(text)))),
+        ("rate_csrf_bearer", by_connection(Identity::new(), with_bearer.service(bare(text)))),
+        ("rate_csrf_by_router_layer", with_peer(bare(text).layer(simple))),
+        ("security_headers", without_peer(security.layer(bare(text)))),
+        ("whole", by_connection(security, whole.service(bare(text)))),
+        ("tower_governor", with_peer(other.layer(bare(text)))),
+        ("tower_governor_headers", with_peer(other_with_headers.layer(bare(text)))),
     ]
+}
+
+/// The server without guards: answers JSON, and with POST reads JSON; or answers `ok` and does nothing else.
+fn bare(text: bool) -> Router {
+    let methods = if text {
+        get(async || "ok").post(async |_: Bytes| "ok")
+    } else {
+        get(async || Json(STARTED)).post(async |Json(run): Json<Run>| {
+            std::hint::black_box(run);
+            Json(STARTED)
+        })
+    };
+    Router::new().route("/", methods).with_state::<()>(())
+}
+
+/// What is posted.
+#[derive(Deserialize)]
+#[expect(dead_code, reason = "it is read as a server reads, and then not used")]
+struct Run {
+    workflow: String,
+    inputs: Inputs,
+}
+
+#[derive(Deserialize)]
+#[expect(dead_code, reason = "as above")]
+struct Inputs {
+    target: String,
+    n: u32,
+}
+
+#[derive(Serialize)]
+struct Started {
+    id: u64,
+    workflow: &'static str,
+    state: &'static str,
+}
+
+const STARTED: Started = Started { id: 123_456, workflow: "nightly-backup", state: "started" };
+
+fn without_peer<S>(app: S) -> App
+where
+    S: Service<Request, Response = Response, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    Box::new(|listener, stopped| serve(listener, axum::ServiceExt::into_make_service(app), stopped))
+}
+
+/// A limiter that is told the peer once for each connection, and what is around it.
+fn by_connection<L, S>(outer: L, app: S) -> App
+where
+    L: Layer<Rate<S>> + Send + 'static,
+    L::Service: Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static,
+    S: Clone + Send + 'static,
+{
+    let rate = rate().hide_client();
+    let maker = service_fn(move |connection: IncomingStream<'_, tokio::net::TcpListener>| {
+        let guarded = rate.with_peer(*connection.remote_addr()).layer(app.clone());
+        ready(Ok::<_, Infallible>(outer.layer(guarded)))
+    });
+    Box::new(|listener, stopped| serve(listener, maker, stopped))
 }
 
 /// Requests carry the address they come from, which limiters need.
@@ -166,10 +234,20 @@ where
 fn rate() -> RateLayer {
     let quota = Quota::new(PLENTY, Duration::from_secs(1)).unwrap();
     let limiter = Limiter::new(PolicySet::new(vec![Policy::new("api", quota)]).unwrap()).unwrap();
-    RateLayer::new(Arc::new(limiter)).peer(|parts| parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0))
+    RateLayer::new(Arc::new(limiter))
 }
 
-fn csrf(store: &Store) -> CsrfLayer<CsrfStore, impl Fn() -> u32 + Clone + use<>> {
+fn peer(extensions: &Extensions) -> Option<SocketAddr> {
+    extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0)
+}
+
+fn csrf(
+    store: &Store,
+) -> CsrfLayer<CsrfStore, impl Fn() -> u32 + Clone + use<>, impl Rebody<Body, Body = Body> + use<>> {
+    csrf_plain(store).keep_body(Body::new)
+}
+
+fn csrf_plain(store: &Store) -> CsrfLayer<CsrfStore, impl Fn() -> u32 + Clone + use<>> {
     let begun = Instant::now();
     let clock = move || begun.elapsed().as_secs() as u32;
     CsrfLayer::new(Origins::new(["https://flows.example"], []).unwrap(), Arc::clone(store), clock)
@@ -335,7 +413,7 @@ fn cpu_seconds(times: &Path) -> f64 {
 fn answer(stream: &mut TcpStream) {
     let mut bytes = [0; 2048];
     let mut length = 0;
-    while !bytes[..length].ends_with(ANSWER) {
+    while !ENDS.iter().any(|end| bytes[..length].ends_with(end)) {
         let read = stream.read(&mut bytes[length..]).unwrap();
         assert!(read > 0, "the server hung up after {:?}", String::from_utf8_lossy(&bytes[..length]));
         length += read;

@@ -80,7 +80,7 @@ pub use origin::{Head, Origin, OriginError, OriginFault, Origins, TOKEN_HEADER};
 pub use presession::{COOKIE_CHARS, FORM_TOKEN_CHARS, FORM_TTL_SECONDS, PreSession};
 pub use random::{NoRandom, Random, SeededRandom, SystemRandom};
 pub use reason::{Counters, Reason};
-pub use replay::Replay;
+pub use replay::{Kept, Rebody, Replay, Replayed};
 pub use ring::{Ring, SLOTS};
 pub use store::{CsrfStore, IssueError, SESSIONS_MAX, StoreLimits, StoreStats, TTL_SECONDS};
 pub use token::{TOKEN_CHARS, Token};

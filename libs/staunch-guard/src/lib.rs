@@ -23,7 +23,7 @@
 //! }
 //! let layer = RateLayer::new(Arc::new(Limiter::new(policies)?))
 //!     // With axum: `axum::extract::ConnectInfo<SocketAddr>`.
-//!     .peer(|parts| parts.extensions.get::<SocketAddr>().copied())
+//!     .peer(|extensions| extensions.get::<SocketAddr>().copied())
 //!     .proxies(Proxies::new(vec!["10.0.0.0/8".parse()?], ForwardedBy::XForwardedFor));
 //! // Each five minutes, from a timer of yours:
 //! layer.sweep(usize::MAX);

@@ -16,7 +16,7 @@ use self::gate::{Gate, Rules, Weighed};
 use super::caller::Tokens;
 use super::origin::Origins;
 use super::reason::Counters;
-use super::replay::Replay;
+use super::replay::{Kept, Rebody, Replay, Replayed};
 
 mod answer;
 mod gate;
@@ -61,14 +61,14 @@ const FORMS_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// let api = layer.clone().protect_reads();
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub struct CsrfLayer<T, C> {
-    gate: Gate<T, C>,
+pub struct CsrfLayer<T, C, W = Replayed> {
+    gate: Gate<T, C, W>,
 }
 
 /// A server behind the guard.
-pub struct Csrf<S, T, C> {
+pub struct Csrf<S, T, C, W = Replayed> {
     inner: S,
-    gate: Arc<Gate<T, C>>,
+    gate: Arc<Gate<T, C, W>>,
 }
 
 impl<T: Tokens, C: Fn() -> u32> CsrfLayer<T, C> {
@@ -89,10 +89,22 @@ impl<T: Tokens, C: Fn() -> u32> CsrfLayer<T, C> {
             rules,
             forms: Budget::root("csrf forms", FORMS_BYTES_MAX),
             counters: Arc::default(),
+            rebody: Replayed,
         };
         Self { gate }
     }
 
+    /// Bodies keep their type `B`: `rebody` makes one of a body in which a token was looked for, and all others are passed on
+    /// as they came. With axum it is `axum::body::Body::new`. Without it the server gets a [`Replay`], which axum boxes once
+    /// more for each request.
+    #[must_use]
+    pub fn keep_body<B, F: Fn(Replay<B>) -> B + Clone>(self, rebody: F) -> CsrfLayer<T, C, Kept<F>> {
+        let Gate { origins, tokens, clock, rules, forms, counters, rebody: _ } = self.gate;
+        CsrfLayer { gate: Gate { origins, tokens, clock, rules, forms, counters, rebody: Kept(rebody) } }
+    }
+}
+
+impl<T: Tokens, C: Fn() -> u32, W> CsrfLayer<T, C, W> {
     /// Something must say where a request comes from: neither header, or `Sec-Fetch-Site: none`, is then not enough. It shuts
     /// out tools without a bearer token.
     #[must_use]
@@ -163,42 +175,43 @@ impl<T: Tokens, C: Fn() -> u32> CsrfLayer<T, C> {
     }
 }
 
-impl<S, T, C: Clone> Layer<S> for CsrfLayer<T, C> {
-    type Service = Csrf<S, T, C>;
+impl<S, T, C: Clone, W: Clone> Layer<S> for CsrfLayer<T, C, W> {
+    type Service = Csrf<S, T, C, W>;
 
-    fn layer(&self, inner: S) -> Csrf<S, T, C> {
+    fn layer(&self, inner: S) -> Csrf<S, T, C, W> {
         Csrf { inner, gate: Arc::new(self.gate.clone()) }
     }
 }
 
-impl<S, T, C, B, R> Service<Request<B>> for Csrf<S, T, C>
+impl<S, T, C, B, W, R> Service<Request<B>> for Csrf<S, T, C, W>
 where
-    S: Service<Request<Replay<B>>, Response = Response<R>> + Clone,
+    S: Service<Request<W::Body>, Response = Response<R>> + Clone,
     T: Tokens,
     C: Fn() -> u32,
     B: Body<Data = Bytes> + Unpin,
+    W: Rebody<B>,
     R: From<Bytes>,
 {
     type Response = Response<R>;
     type Error = S::Error;
-    type Future = Answer<S, T, C, B>;
+    type Future = Answer<S, T, C, B, W>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, mut request: Request<B>) -> Answer<S, T, C, B> {
+    fn call(&mut self, mut request: Request<B>) -> Answer<S, T, C, B, W> {
         match self.gate.weigh(&request) {
-            Weighed::Unasked => Answer::calling(self.inner.call(request.map(Replay::whole)), false),
+            Weighed::Unasked => Answer::calling(self.inner.call(self.gate.rebody.whole(request)), false),
             Weighed::Passed => {
                 self.gate.counters.pass();
-                Answer::calling(self.inner.call(request.map(Replay::whole)), true)
+                Answer::calling(self.inner.call(self.gate.rebody.whole(request)), true)
             }
             Weighed::Against(reason) => {
                 self.gate.counters.refuse(reason);
                 if self.gate.lets_pass(reason) {
                     request.extensions_mut().insert(Reported(reason));
-                    return Answer::calling(self.inner.call(request.map(Replay::whole)), true).reported(reason);
+                    return Answer::calling(self.inner.call(self.gate.rebody.whole(request)), true).reported(reason);
                 }
                 Answer::refused(reason, request.headers())
             }
@@ -212,25 +225,25 @@ where
     }
 }
 
-impl<T, C: Clone> Clone for CsrfLayer<T, C> {
+impl<T, C: Clone, W: Clone> Clone for CsrfLayer<T, C, W> {
     fn clone(&self) -> Self {
         Self { gate: self.gate.clone() }
     }
 }
 
-impl<S: Clone, T, C> Clone for Csrf<S, T, C> {
+impl<S: Clone, T, C, W> Clone for Csrf<S, T, C, W> {
     fn clone(&self) -> Self {
         Self { inner: self.inner.clone(), gate: Arc::clone(&self.gate) }
     }
 }
 
-impl<T, C> fmt::Debug for CsrfLayer<T, C> {
+impl<T, C, W> fmt::Debug for CsrfLayer<T, C, W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CsrfLayer").field("rules", &self.gate.rules).finish_non_exhaustive()
     }
 }
 
-impl<S, T, C> fmt::Debug for Csrf<S, T, C> {
+impl<S, T, C, W> fmt::Debug for Csrf<S, T, C, W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Csrf").field("rules", &self.gate.rules).finish_non_exhaustive()
     }

@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
-use http::HeaderMap;
+use http::{HeaderMap, Request};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use staunch_bounded::Charge;
@@ -18,6 +18,50 @@ pin_project! {
         read: Option<Box<Read>>,
         #[pin]
         rest: B,
+    }
+}
+
+/// As what the server behind the guard gets the body of a request.
+pub trait Rebody<B>: Clone {
+    /// The body's type there.
+    type Body;
+
+    /// A request with a body that nobody has read from.
+    fn whole(&self, request: Request<B>) -> Request<Self::Body>;
+
+    /// A body that a token was looked for in.
+    fn begun(&self, body: Replay<B>) -> Self::Body;
+}
+
+/// Every body is a [`Replay`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Replayed;
+
+/// Bodies keep their type, and a [`Replay`] is made one of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Kept<F>(pub(super) F);
+
+impl<B> Rebody<B> for Replayed {
+    type Body = Replay<B>;
+
+    fn whole(&self, request: Request<B>) -> Request<Replay<B>> {
+        request.map(Replay::whole)
+    }
+
+    fn begun(&self, body: Replay<B>) -> Replay<B> {
+        body
+    }
+}
+
+impl<B, F: Fn(Replay<B>) -> B + Clone> Rebody<B> for Kept<F> {
+    type Body = B;
+
+    fn whole(&self, request: Request<B>) -> Request<B> {
+        request
+    }
+
+    fn begun(&self, body: Replay<B>) -> B {
+        (self.0)(body)
     }
 }
 

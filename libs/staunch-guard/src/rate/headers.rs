@@ -19,8 +19,9 @@ const LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 
 /// Digits of a number of 64 bits.
 const DIGITS_MAX: usize = 20;
-/// All policies with the longest names and numbers: `, "NAME";r=NUMBER;t=NUMBER` each.
-const LINE_BYTES_MAX: usize = POLICIES_MAX * (10 + NAME_BYTES_MAX + 2 * DIGITS_MAX);
+/// A policy with the longest name and numbers: `, "NAME";r=NUMBER;t=NUMBER`.
+const PART_BYTES_MAX: usize = 10 + NAME_BYTES_MAX + 2 * DIGITS_MAX;
+const LINE_BYTES_MAX: usize = POLICIES_MAX * PART_BYTES_MAX;
 
 const QUOTA_EXCEEDED: &str = "https://iana.org/assignments/http-problem-types#quota-exceeded";
 
@@ -43,9 +44,18 @@ fn write_policy(line: &mut String, policy: &Policy) {
 /// `"login";r=4;t=12` for each policy that was asked; for the one that denied only, if one did. Written for each answer, so by
 /// hand, and into a buffer that costs no allocation.
 fn limit_line(limiter: &Limiter, ruling: &Ruling) -> HeaderValue {
+    // To clear room for all policies takes as long as to write one.
+    if limiter.policies().len() == 1 {
+        limit_line_within::<PART_BYTES_MAX>(limiter, ruling)
+    } else {
+        limit_line_within::<LINE_BYTES_MAX>(limiter, ruling)
+    }
+}
+
+fn limit_line_within<const MAX: usize>(limiter: &Limiter, ruling: &Ruling) -> HeaderValue {
     let denied = ruling.denied().map(|(policy, _)| policy);
     let told = |policy: usize| denied.is_none_or(|denied| denied == policy);
-    let mut line = Line { bytes: [0; LINE_BYTES_MAX], length: 0 };
+    let mut line = Line { bytes: [0; MAX], length: 0 };
     for standing in ruling.standings().filter(|standing| !standing.dry_run && told(standing.policy)) {
         let (left, more_in) = standing.left();
         line.push(if line.length > 0 { b", \"" } else { b"\"" });
@@ -60,12 +70,12 @@ fn limit_line(limiter: &Limiter, ruling: &Ruling) -> HeaderValue {
 }
 
 /// A line that is being written.
-struct Line {
-    bytes: [u8; LINE_BYTES_MAX],
+struct Line<const MAX: usize> {
+    bytes: [u8; MAX],
     length: usize,
 }
 
-impl Line {
+impl<const MAX: usize> Line<MAX> {
     /// What does not fit is left out, and by the bound everything does.
     fn push(&mut self, part: &[u8]) {
         if let Some(room) = self.bytes.get_mut(self.length..self.length + part.len()) {

@@ -2,14 +2,13 @@
 
 use std::fmt;
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::request::Parts;
-use http::{HeaderMap, Method, Request, Response};
+use http::{Extensions, HeaderMap, Method, Request, Response};
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
@@ -17,16 +16,18 @@ use tower_service::Service;
 use super::clock::{Clock, Coarse};
 use super::headers::{self, Told};
 use super::limiter::{Caller, Limiter, Principal};
+use super::ruling::Ruling;
 use crate::client::{Client, Proxies};
 
-type Peer = dyn Fn(&Parts) -> Option<SocketAddr> + Send + Sync;
+type Peer = dyn Fn(&Extensions) -> Option<SocketAddr> + Send + Sync;
 
 /// Puts a [`Limiter`] in front of a service. All services it makes, and their clones, share the limiter.
 ///
-/// The client is the [`Client`] in the request's extensions, if there is one. Otherwise [`peer`](Self::peer) is asked for the
-/// socket's peer, [`proxies`](Self::proxies) say whom it speaks for, and the answer goes into the extensions for others. Who
-/// is authenticated is the [`Principal`] in the extensions. What account a request names, a layer does not know: policies by
-/// account are passed over here.
+/// The client is the [`Client`] in the request's extensions, if there is one. Otherwise the socket's peer is the one that
+/// [`with_peer`](Self::with_peer) was told or [`peer`](Self::peer) finds, [`proxies`](Self::proxies) say whom it speaks for, and
+/// the answer goes into the extensions for others, unless it is [hidden](Self::hide_client). Who is authenticated is the
+/// [`Principal`] in the extensions. What account a request names, a layer does not know: policies by account are passed over
+/// here.
 ///
 /// A preflight request of CORS passes unasked: the browser sends it by itself, and what it asks for is limited when it comes.
 ///
@@ -37,14 +38,17 @@ type Peer = dyn Fn(&Parts) -> Option<SocketAddr> + Send + Sync;
 /// # struct ConnectInfo(SocketAddr); // axum's, `axum::extract::ConnectInfo<SocketAddr>`
 /// let limiter = Arc::new(Limiter::new(PolicySet::new(vec![Policy::api()]).unwrap()).unwrap());
 /// let layer = RateLayer::new(limiter)
-///     .peer(|parts| parts.extensions.get::<ConnectInfo>().map(|info| info.0));
+///     .peer(|extensions| extensions.get::<ConnectInfo>().map(|info| info.0));
 /// ```
 #[derive(Clone)]
 pub struct RateLayer {
     limiter: Arc<Limiter>,
     clock: Arc<dyn Clock>,
     peer: Arc<Peer>,
+    // Known where the layer is for one connection.
+    address: Option<IpAddr>,
     proxies: Arc<Proxies>,
+    shares: bool,
 }
 
 /// A service behind a [`Limiter`]. Made by [`RateLayer`].
@@ -76,7 +80,8 @@ impl RateLayer {
     /// With the [`Coarse`] clock, and clients only from the extensions.
     pub fn new(limiter: Arc<Limiter>) -> Self {
         let proxies = Arc::new(Proxies::none());
-        Self { limiter, clock: Arc::new(Coarse::default()), peer: Arc::new(|_: &Parts| None), proxies }
+        let peer = Arc::new(|_: &Extensions| None);
+        Self { limiter, clock: Arc::new(Coarse::default()), peer, address: None, proxies, shares: true }
     }
 
     /// Reads the time here instead.
@@ -86,9 +91,33 @@ impl RateLayer {
         self
     }
 
+    /// This layer for one connection, whose socket's peer is known. It costs less than to put the peer into each request and to
+    /// find it there.
+    ///
+    /// With axum, the service of a connection is made by what `axum::serve` is given:
+    /// ```
+    /// # use std::convert::Infallible;
+    /// # use std::future::ready;
+    /// # use axum::{Router, serve::IncomingStream};
+    /// # use staunch_guard::RateLayer;
+    /// # use tokio::net::TcpListener;
+    /// # use tower::{Layer, service_fn};
+    /// # async fn run(listener: TcpListener, rate: RateLayer, app: Router) -> std::io::Result<()> {
+    /// let guarded = service_fn(move |connection: IncomingStream<'_, TcpListener>| {
+    ///     let rate = rate.with_peer(*connection.remote_addr());
+    ///     ready(Ok::<_, Infallible>(rate.layer(app.clone())))
+    /// });
+    /// axum::serve(listener, guarded).await
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn with_peer(&self, peer: SocketAddr) -> Self {
+        Self { address: Some(peer.ip()), ..self.clone() }
+    }
+
     /// Finds the socket's peer of a request so, where the extensions have no [`Client`].
     #[must_use]
-    pub fn peer(mut self, peer: impl Fn(&Parts) -> Option<SocketAddr> + Send + Sync + 'static) -> Self {
+    pub fn peer(mut self, peer: impl Fn(&Extensions) -> Option<SocketAddr> + Send + Sync + 'static) -> Self {
         self.peer = Arc::new(peer);
         self
     }
@@ -97,6 +126,14 @@ impl RateLayer {
     #[must_use]
     pub fn proxies(mut self, proxies: Proxies) -> Self {
         self.proxies = Arc::new(proxies);
+        self
+    }
+
+    /// Puts no [`Client`] into the extensions. Where nobody further in asks for it, no other [`RateLayer`] above all, a request
+    /// then costs two allocations less.
+    #[must_use]
+    pub fn hide_client(mut self) -> Self {
+        self.shares = false;
         self
     }
 
@@ -111,29 +148,34 @@ impl RateLayer {
         self.limiter.sweep(self.clock.now(), sets_max)
     }
 
-    fn client(&self, parts: &mut Parts) -> Option<Client> {
-        if let Some(client) = parts.extensions.get() {
+    fn client<A>(&self, request: &mut Request<A>) -> Option<Client> {
+        let extensions = request.extensions();
+        if let Some(client) = extensions.get() {
             return Some(*client);
         }
-        let client = self.proxies.client((self.peer)(parts)?.ip(), &parts.headers);
-        parts.extensions.insert(client);
+        let peer = self.address.or_else(|| Some((self.peer)(extensions)?.ip()))?;
+        let client = self.proxies.client(peer, request.headers());
+        if self.shares {
+            request.extensions_mut().insert(client);
+        }
         Some(client)
     }
 
     /// The refusal, or what the answer is to tell: already written, since a ruling is ten times as large to keep.
-    fn ask<B: From<Bytes>>(&self, parts: &mut Parts) -> Result<Option<Told>, Response<B>> {
-        if is_preflight(&parts.method, &parts.headers) {
+    fn ask<A, B: From<Bytes>>(&self, request: &mut Request<A>) -> Result<Option<Told>, Box<Response<B>>> {
+        if is_preflight(request.method(), request.headers()) {
             return Ok(None);
         }
-        let client = self.client(parts);
-        let principal = parts.extensions.get::<Principal>().map(Principal::bytes);
-        let caller = Caller { client, principal, ..Caller::new(&parts.method) };
+        let client = self.client(request);
+        let principal = request.extensions().get::<Principal>().map(Principal::bytes);
+        let caller = Caller { client, principal, ..Caller::new(request.method()) };
+        let mut ruling = Ruling::new();
         // A cost of 1 fits every burst.
-        let Ok(ruling) = self.limiter.check(&caller, 1, &*self.clock) else {
-            return Err(headers::too_many().response());
-        };
+        if self.limiter.rule(&caller, 1, &*self.clock, &mut ruling).is_err() {
+            return Err(Box::new(headers::too_many().response()));
+        }
         match headers::refusal(&self.limiter, &ruling) {
-            Some(refusal) => Err(headers::answer(&self.limiter, &ruling, refusal)),
+            Some(refusal) => Err(Box::new(headers::answer(&self.limiter, &ruling, refusal))),
             None => Ok(Told::of(&self.limiter, &ruling)),
         }
     }
@@ -166,13 +208,12 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<A>) -> Self::Future {
-        let (mut parts, body) = request.into_parts();
-        let state = match self.layer.ask(&mut parts) {
-            Ok(told) => State::Passed { answer: self.inner.call(Request::from_parts(parts, body)), told },
-            Err(answer) => State::Refused { answer: Some(Box::new(answer)) },
-        };
-        RateFuture { state }
+    fn call(&mut self, mut request: Request<A>) -> Self::Future {
+        // Each arm makes its future where it is returned: what stands between would be copied.
+        match self.layer.ask(&mut request) {
+            Ok(told) => RateFuture { state: State::Passed { answer: self.inner.call(request), told } },
+            Err(answer) => RateFuture { state: State::Refused { answer: Some(answer) } },
+        }
     }
 }
 

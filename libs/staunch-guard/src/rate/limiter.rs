@@ -118,8 +118,20 @@ impl Limiter {
     /// [`NeverFits`] if the cost is above the burst of a policy that denies for real; nothing is charged then. A dry-run policy
     /// that it never fits is passed over.
     pub fn check(&self, caller: &Caller<'_>, cost: u32, clock: &(impl Clock + ?Sized)) -> Result<Ruling, NeverFits> {
-        let now = clock.now();
         let mut ruling = Ruling::new();
+        self.rule(caller, cost, clock, &mut ruling)?;
+        Ok(ruling)
+    }
+
+    /// As [`check`](Self::check), into an empty ruling that stays where it is: it is large to move.
+    pub(crate) fn rule(
+        &self,
+        caller: &Caller<'_>,
+        cost: u32,
+        clock: &(impl Clock + ?Sized),
+        ruling: &mut Ruling,
+    ) -> Result<(), NeverFits> {
+        let now = clock.now();
         for (at, Rule { policy, table }) in self.rules.iter().enumerate() {
             if !policy.applies(caller.method, caller.principal.is_some()) {
                 continue;
@@ -129,20 +141,20 @@ impl Limiter {
                 Ok(decision) => decision,
                 Err(_) if policy.dry_run => continue,
                 Err(never) => {
-                    self.give_back(&ruling, clock);
+                    self.give_back(ruling, clock);
                     return Err(never);
                 }
             };
             let refused = !decision.is_allowed() && !policy.dry_run;
             if refused {
-                self.give_back(&ruling, clock);
+                self.give_back(ruling, clock);
             }
             ruling.push(Standing { policy: at, decision, dry_run: policy.dry_run });
             if refused {
                 break;
             }
         }
-        Ok(ruling)
+        Ok(())
     }
 
     /// Gives back what a ruling charged, less what has drained since: once, for a request that turned out not to count, such as

@@ -281,7 +281,7 @@ fn the_peer_is_found_where_the_server_keeps_it() {
     let proxies = Proxies::new(vec!["10.0.0.0/8".parse().unwrap()], ForwardedBy::XForwardedFor);
     let layer = RateLayer::new(limiter(vec![policy("one", 1, MINUTE)]))
         .clock(|| 0)
-        .peer(|parts| parts.extensions.get::<Peer>().map(|peer| peer.0))
+        .peer(|extensions| extensions.get::<Peer>().map(|peer| peer.0))
         .proxies(proxies);
     let mut service = layer.layer(inner.clone());
     let mut get = |peer: &str, forwarded: &'static str| {
@@ -359,4 +359,19 @@ fn layers_in_layers_both_speak() {
     let response: Response<Bytes> = run(outer.call(from(Method::GET, "192.0.2.1"))).unwrap();
     let lines: Vec<_> = response.headers().get_all("ratelimit").iter().collect();
     assert_eq!(lines, ["\"inner\";r=0;t=60", "\"outer\";r=8;t=7"]);
+}
+
+#[test]
+fn the_peer_of_a_connection_counts_and_is_told_unless_it_is_hidden() {
+    let layer = RateLayer::new(limiter(vec![policy("one", 1, MINUTE)])).clock(|| 0);
+    let peer = |last: u8| SocketAddr::from(([192, 0, 2, last], 4_711));
+    let inner = Recording::default();
+    let statuses = |layer: RateLayer| {
+        let mut service = layer.layer(inner.clone());
+        [(); 2].map(|()| send(&mut service, Request::new(())).status().as_u16())
+    };
+    assert_eq!(statuses(layer.with_peer(peer(1))), [200, 429]);
+    assert_eq!(statuses(layer.with_peer(peer(2)).hide_client()), [200, 429], "connections are told apart");
+    let told: Vec<_> = inner.calls.lock().unwrap().iter().map(|call| call.1.map(|client| client.address())).collect();
+    assert_eq!(told, [Some(peer(1).ip()), None]);
 }

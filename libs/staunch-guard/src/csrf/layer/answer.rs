@@ -15,7 +15,7 @@ use tower_service::Service;
 use super::reading::Reading;
 use crate::csrf::caller::Tokens;
 use crate::csrf::reason::Reason;
-use crate::csrf::replay::Replay;
+use crate::csrf::replay::Rebody;
 use crate::csrf::vary;
 use crate::refusal::Refusal;
 
@@ -28,9 +28,9 @@ pub struct Reported(pub Reason);
 
 pin_project! {
     /// The future of an answer.
-    pub struct Answer<S: Service<Request<Replay<B>>>, T: Tokens, C, B> {
+    pub struct Answer<S: Service<Request<W::Body>>, T: Tokens, C, B, W: Rebody<B>> {
         #[pin]
-        state: State<S, T, C, B>,
+        state: State<S, T, C, B, W>,
         checked: bool,
         reported: Option<Reason>,
     }
@@ -38,20 +38,21 @@ pin_project! {
 
 pin_project! {
     #[project = StateOf]
-    enum State<S: Service<Request<Replay<B>>>, T: Tokens, C, B> {
+    enum State<S: Service<Request<W::Body>>, T: Tokens, C, B, W: Rebody<B>> {
         // Boxed, since few requests have their token in a form or are refused, and all futures would be as large as theirs.
-        Reading { reading: Option<Box<Reading<S, T, C, B>>> },
+        Reading { reading: Option<Box<Reading<S, T, C, B, W>>> },
         Calling { #[pin] call: S::Future },
         Refused { refusal: Option<Box<(Refusal, Reason)>> },
     }
 }
 
-impl<S: Service<Request<Replay<B>>>, T: Tokens, C, B> Answer<S, T, C, B> {
+impl<S: Service<Request<W::Body>>, T: Tokens, C, B, W: Rebody<B>> Answer<S, T, C, B, W> {
+    #[inline]
     pub(super) fn calling(call: S::Future, checked: bool) -> Self {
         Self { state: State::Calling { call }, checked, reported: None }
     }
 
-    pub(super) fn reading(reading: Reading<S, T, C, B>) -> Self {
+    pub(super) fn reading(reading: Reading<S, T, C, B, W>) -> Self {
         Self { state: State::Reading { reading: Some(Box::new(reading)) }, checked: true, reported: None }
     }
 
@@ -66,12 +67,13 @@ impl<S: Service<Request<Replay<B>>>, T: Tokens, C, B> Answer<S, T, C, B> {
     }
 }
 
-impl<S, T, C, B, R> Future for Answer<S, T, C, B>
+impl<S, T, C, B, W, R> Future for Answer<S, T, C, B, W>
 where
-    S: Service<Request<Replay<B>>, Response = Response<R>>,
+    S: Service<Request<W::Body>, Response = Response<R>>,
     T: Tokens,
     C: Fn() -> u32,
     B: Body<Data = Bytes> + Unpin,
+    W: Rebody<B>,
     R: From<Bytes>,
 {
     type Output = Result<Response<R>, S::Error>;
@@ -114,12 +116,16 @@ where
 }
 
 /// The form is read: calls the server, or refuses.
-fn decided<S, T, C, B>(mut form: Reading<S, T, C, B>, found: Result<(), Reason>) -> (State<S, T, C, B>, Option<Reason>)
+fn decided<S, T, C, B, W>(
+    mut form: Reading<S, T, C, B, W>,
+    found: Result<(), Reason>,
+) -> (State<S, T, C, B, W>, Option<Reason>)
 where
-    S: Service<Request<Replay<B>>>,
+    S: Service<Request<W::Body>>,
     T: Tokens,
     C: Fn() -> u32,
     B: Body<Data = Bytes> + Unpin,
+    W: Rebody<B>,
 {
     let reported = found.err();
     match reported {
@@ -147,7 +153,7 @@ fn refusal(reason: Reason, headers: &HeaderMap) -> Refusal {
     refusal
 }
 
-impl<S: Service<Request<Replay<B>>>, T: Tokens, C, B> fmt::Debug for Answer<S, T, C, B> {
+impl<S: Service<Request<W::Body>>, T: Tokens, C, B, W: Rebody<B>> fmt::Debug for Answer<S, T, C, B, W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Answer").field("checked", &self.checked).finish_non_exhaustive()
     }

@@ -23,13 +23,14 @@ pub(super) struct Rules {
 }
 
 /// All that a guard needs to judge.
-pub(super) struct Gate<T, C> {
+pub(super) struct Gate<T, C, W> {
     pub(super) origins: Arc<Origins>,
     pub(super) tokens: Arc<T>,
     pub(super) clock: C,
     pub(super) rules: Rules,
     pub(super) forms: Arc<Budget>,
     pub(super) counters: Arc<Counters>,
+    pub(super) rebody: W,
 }
 
 /// What came of looking at a head.
@@ -44,7 +45,7 @@ pub(super) enum Weighed<S> {
     InForm(S, Form),
 }
 
-impl<T, C: Clone> Clone for Gate<T, C> {
+impl<T, C: Clone, W: Clone> Clone for Gate<T, C, W> {
     fn clone(&self) -> Self {
         Self {
             origins: Arc::clone(&self.origins),
@@ -53,11 +54,12 @@ impl<T, C: Clone> Clone for Gate<T, C> {
             rules: self.rules,
             forms: Arc::clone(&self.forms),
             counters: Arc::clone(&self.counters),
+            rebody: self.rebody.clone(),
         }
     }
 }
 
-impl<T: Tokens, C: Fn() -> u32> Gate<T, C> {
+impl<T: Tokens, C: Fn() -> u32, W> Gate<T, C, W> {
     pub(super) fn weigh<B>(&self, request: &Request<B>) -> Weighed<T::Session> {
         let head = Head { method: request.method(), uri: request.uri(), headers: request.headers() };
         let caller = request.extensions().get::<Caller<T::Session>>();

@@ -14,12 +14,12 @@ use super::gate::Gate;
 use crate::csrf::caller::Tokens;
 use crate::csrf::form::{FIRST_PART_BYTES_MAX, FirstPart, Form, first_part, urlencoded};
 use crate::csrf::reason::Reason;
-use crate::csrf::replay::{Begun, Replay};
+use crate::csrf::replay::{Begun, Rebody, Replay};
 
 /// A request whose token is looked for in its form, and the server that waits for it.
-pub(super) struct Reading<S, T: Tokens, C, B> {
+pub(super) struct Reading<S, T: Tokens, C, B, W> {
     inner: S,
-    pub(super) gate: Arc<Gate<T, C>>,
+    pub(super) gate: Arc<Gate<T, C, W>>,
     session: T::Session,
     form: Form,
     parts: Parts,
@@ -30,13 +30,20 @@ pub(super) struct Reading<S, T: Tokens, C, B> {
     charge: Charge,
 }
 
-impl<S, T, C, B> Reading<S, T, C, B>
+impl<S, T, C, B, W> Reading<S, T, C, B, W>
 where
     T: Tokens,
     C: Fn() -> u32,
     B: Body<Data = Bytes> + Unpin,
+    W: Rebody<B>,
 {
-    pub(super) fn new(inner: S, gate: Arc<Gate<T, C>>, request: Request<B>, session: T::Session, form: Form) -> Self {
+    pub(super) fn new(
+        inner: S,
+        gate: Arc<Gate<T, C, W>>,
+        request: Request<B>,
+        session: T::Session,
+        form: Form,
+    ) -> Self {
         let (parts, body) = request.into_parts();
         let charge = Charge::nothing(&gate.forms);
         let (begun, trailers, ended) = (Begun::Nothing, None, false);
@@ -65,9 +72,9 @@ where
     }
 
     /// The server, and the request with its body made whole again.
-    pub(super) fn resume(self) -> (S, Request<Replay<B>>) {
+    pub(super) fn resume(self) -> (S, Request<W::Body>) {
         let body = Replay::resumed(self.begun, self.trailers, self.ended, self.body, self.charge);
-        (self.inner, Request::from_parts(self.parts, body))
+        (self.inner, Request::from_parts(self.parts, self.gate.rebody.begun(body)))
     }
 
     pub(super) fn headers(&self) -> &HeaderMap {

@@ -580,3 +580,33 @@ fn the_clock_is_the_servers() {
     }
     assert_eq!(seconds.load(Ordering::Relaxed), 3 * 12 * 60 * 60);
 }
+
+#[test]
+fn a_kept_body_has_its_type_and_all_its_bytes_whether_or_not_it_was_read() {
+    type Boxed = http_body_util::combinators::UnsyncBoxBody<Bytes, Infallible>;
+    let store = Arc::new(CsrfStore::new(StoreLimits::default()).unwrap());
+    let session = Bytes::from_static(b"session");
+    let token = store.current(&session, 0).unwrap();
+    let form = format!("a=1&csrf_token={}&b=2", token.as_str());
+    let layer = CsrfLayer::new(Origins::new(["https://flows.example"], []).unwrap(), store, || 0)
+        .keep_body(|replay: Replay<Boxed>| replay.boxed_unsync());
+    let echo = tower::service_fn(|request: Request<Boxed>| async {
+        let bytes = request.into_body().collect().await.unwrap().to_bytes();
+        Ok::<_, Infallible>(Response::new(Full::new(bytes)))
+    });
+    let guarded = layer.layer(echo);
+    for (sent, in_header, status) in [(form.as_str(), false, 200), ("a=1", true, 200), ("a=1", false, 403)] {
+        let mut request = Request::post("/")
+            .header("origin", "https://flows.example")
+            .header("content-type", "application/x-www-form-urlencoded")
+            .extension(Caller::Session(session.clone()));
+        if in_header {
+            request = request.header("x-csrf-token", token.as_str());
+        }
+        let request = request.body(Full::from(sent.to_owned()).boxed_unsync()).unwrap();
+        let response = block_on(guarded.clone().oneshot(request)).unwrap();
+        assert_eq!(response.status(), status, "{sent}");
+        let got = block_on(response.into_body().collect()).unwrap().to_bytes();
+        assert!(status != 200 || got == sent, "{got:?}");
+    }
+}
