@@ -1,8 +1,9 @@
-//! Project tasks: `cargo xtask test | tidy | ci | lsan | bench`.
+//! Project tasks: `cargo xtask test | tidy | ci | ground | lsan | bench`.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line talks on its streams")]
 
 mod bench;
 mod ci;
+mod ground;
 mod lsan;
 mod process;
 mod test;
@@ -17,6 +18,7 @@ usage: cargo xtask TASK
   test [--long]      run all tests, installing what they need; --long adds fuzzing and the long variants
   tidy               check walls, lengths, words and habits that no compiler checks
   ci                 format, lints, tidy, tests, documentation: what must pass before a merge
+  ground             list and run the tests of the ground rows
   lsan [PACKAGE...]  tests under LeakSanitizer, of the libraries or of these packages; first a canary must be caught
   bench NAME         measure by whole processes; the last line is one JSON object
                      runs | dag | latency | idle | rate | csrf | guard
@@ -32,6 +34,7 @@ fn main() -> ExitCode {
         ["test", "--long"] => test::run(true),
         ["tidy"] => tidy::run(),
         ["ci"] => ci::run(),
+        ["ground"] => ground::run(),
         ["lsan", packages @ ..] => lsan::run(packages),
         ["bench", rest @ ..] if !rest.is_empty() => bench::run(rest),
         _ => {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::Value;
+use staunch_bounded::Census;
 use staunch_flow::{Diagnostic, InputError, RunOutcome, StepState};
 use staunch_store::{
     AttemptRow, IdempotencyKey, Logs, Results, RevisionId, RunId, RunRow, Store, StoreError, Submitted,
@@ -265,6 +266,12 @@ impl Engine {
     /// The store's; a run whose workflow or journal can no longer be read is [`StoreError::Damaged`].
     pub async fn view(&self, run: RunId, results: Results) -> Result<Option<RunView>, StoreError> {
         self.inner.view(run, results).await
+    }
+
+    /// Registers what the engine holds memory on.
+    pub fn register(&self, census: &Census) {
+        census.register(&self.inner.plans);
+        census.register(&self.inner.captures);
     }
 
     /// Parses a text without running it.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use staunch_bounded::Census;
 use staunch_engine::Engine;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -27,6 +28,8 @@ pub(crate) struct App {
     pub(crate) tally: Arc<Tally>,
     /// The OpenAPI document.
     pub(crate) openapi: Bytes,
+    /// All bounded containers there are.
+    pub(crate) census: Arc<Census>,
     streams: Arc<Semaphore>,
     reads: Arc<Semaphore>,
 }
@@ -35,10 +38,16 @@ impl App {
     /// The face of `engine`.
     pub(crate) fn new(engine: Engine, auth: Auth, times: Times, openapi: Bytes) -> Self {
         let limits = engine.limits();
+        let bodies = Arc::new(Bodies::new(limits.bodies_bytes_max, times.body));
+        let census = Arc::new(Census::default());
+        engine.register(&census);
+        census.register(bodies.budget());
+        auth.register(&census);
         Self {
             auth: Arc::new(auth),
             times,
-            bodies: Arc::new(Bodies::new(limits.bodies_bytes_max, times.body)),
+            bodies,
+            census,
             tally: Arc::new(Tally::default()),
             openapi,
             streams: Arc::new(Semaphore::new(limits.streams_max as usize)),

@@ -28,6 +28,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use staunch_bounded::Census;
 use staunch_engine::{Kind, Limits, Tasks};
 use staunch_guard::Proxies;
 use staunch_guard::csrf::{Counters, Origins, PreSession, SystemRandom};
@@ -88,6 +89,14 @@ pub(crate) struct Auth {
 }
 
 impl Auth {
+    /// Registers all containers.
+    pub(crate) fn register(&self, census: &Census) {
+        census.register(self.sessions.counted());
+        census.register(self.tokens.counted());
+        census.register(self.passwords.budget());
+        self.throttle.register(census);
+    }
+
     /// For these settings, with tasks of the engine.
     pub(crate) async fn new(
         accounts: Arc<dyn Accounts>,

@@ -1,8 +1,10 @@
 //! The rate limits of this server: which there are, and how a request is charged.
 
 use std::fmt;
+use std::sync::Arc;
 
 use http::{HeaderMap, Method};
+use staunch_bounded::{Census, Count, Counted};
 use staunch_guard::{Caller, Client, Clock, Coarse, KeyKind, Limiter, Policy, PolicySet, Quota, Ruling, Stats};
 
 use crate::problem::Refusal;
@@ -55,8 +57,14 @@ pub(crate) struct Charge {
 
 /// All limits, each in a table of fixed size.
 pub(crate) struct Throttle {
-    limiters: [Limiter; RULES],
+    tables: [Arc<Tables>; RULES],
     clock: Box<dyn Clock>,
+}
+
+/// The limiter of one rule, and what a census calls its tables.
+struct Tables {
+    name: &'static str,
+    limiter: Limiter,
 }
 
 const RULES: usize = 6;
@@ -91,21 +99,23 @@ impl Throttle {
     /// # Errors
     /// In words: a quota whose sixteenfold, which holds for an IPv6 site, is out of bounds, or no randomness.
     pub(crate) fn new(rates: &Rates) -> Result<Self, String> {
-        let of_address = |name: &str, quota, sets| {
+        let of_address = |called: &'static str, name: &str, quota, sets| {
             let policy = Policy { sets, ..Policy::new(name, quota) };
             let [site, own] = policy.with_site().map_err(|error| format!("rate.{name}: {error}"))?;
-            limiter(vec![Policy { sets: SETS, ..site }, own])
+            tables(called, vec![Policy { sets: SETS, ..site }, own])
         };
-        let of = |name: &str, quota, key| limiter(vec![Policy { key, sets: SETS, ..Policy::new(name, quota) }]);
-        let limiters = [
-            of_address("login", rates.login, SETS)?,
-            of("account", rates.account, KeyKind::Account)?,
-            of_address("register", rates.register, SETS)?,
-            of("password", rates.password, KeyKind::Account)?,
-            of_address("api", rates.api, SETS_API)?,
-            of("api_token", rates.api_token, KeyKind::Account)?,
+        let of = |called: &'static str, name: &str, quota| {
+            tables(called, vec![Policy { key: KeyKind::Account, sets: SETS, ..Policy::new(name, quota) }])
+        };
+        let tables = [
+            of_address("rate_login", "login", rates.login, SETS)?,
+            of("rate_account", "account", rates.account)?,
+            of_address("rate_register", "register", rates.register, SETS)?,
+            of("rate_password", "password", rates.password)?,
+            of_address("rate_api", "api", rates.api, SETS_API)?,
+            of("rate_api_token", "api_token", rates.api_token)?,
         ];
-        Ok(Self { limiters, clock: Box::new(Coarse::default()) })
+        Ok(Self { tables, clock: Box::new(Coarse::default()) })
     }
 
     /// Charges one request.
@@ -113,7 +123,7 @@ impl Throttle {
     /// # Errors
     /// 429, when there is nothing left.
     pub(crate) fn charge(&self, rule: Rule, payer: Payer<'_>) -> Result<Charge, Refusal> {
-        let limiter = &self.limiters[rule as usize];
+        let limiter = &self.tables[rule as usize].limiter;
         // Which methods count is for the table of routes to say.
         let mut caller = Caller::new(&Method::GET);
         match payer {
@@ -134,17 +144,17 @@ impl Throttle {
 
     /// Gives a charge back.
     pub(crate) fn refund(&self, charge: Charge) {
-        self.limiters[charge.rule as usize].refund(charge.ruling, &*self.clock);
+        self.tables[charge.rule as usize].limiter.refund(charge.ruling, &*self.clock);
     }
 
     /// Says in an answer what is left.
     pub(crate) fn tell(&self, charge: &Charge, answer: &mut HeaderMap) {
-        self.limiters[charge.rule as usize].tell(&charge.ruling, answer);
+        self.tables[charge.rule as usize].limiter.tell(&charge.ruling, answer);
     }
 
     /// Empties slots that nobody owes anything for, in slices, so that it never takes a thread for long.
     pub(crate) async fn sweep(&self) {
-        for limiter in &self.limiters {
+        for Tables { limiter, .. } in self.tables.iter().map(AsRef::as_ref) {
             let sets = limiter.policies().map(|policy| policy.sets).max().unwrap_or(0);
             for _ in 0..sets.div_ceil(SWEEP_SETS) {
                 limiter.sweep(self.clock.now(), SWEEP_SETS);
@@ -153,21 +163,33 @@ impl Throttle {
         }
     }
 
+    /// Registers all tables.
+    pub(crate) fn register(&self, census: &Census) {
+        self.tables.iter().for_each(|tables| census.register(tables));
+    }
+
     /// Each policy and its table.
     pub(crate) fn stats(&self) -> Vec<(String, Stats)> {
         let now = self.clock.now();
-        let all = self.limiters.iter().flat_map(|limiter| limiter.stats(now));
+        let all = self.tables.iter().flat_map(|tables| tables.limiter.stats(now));
         all.map(|(policy, stats)| (policy.name.clone(), stats)).collect()
     }
 }
 
-fn limiter(policies: Vec<Policy>) -> Result<Limiter, String> {
-    PolicySet::new(policies).and_then(Limiter::new).map_err(|error| error.to_string())
+fn tables(name: &'static str, policies: Vec<Policy>) -> Result<Arc<Tables>, String> {
+    let limiter = PolicySet::new(policies).and_then(Limiter::new).map_err(|error| error.to_string())?;
+    Ok(Arc::new(Tables { name, limiter }))
+}
+
+impl Counted for Tables {
+    fn count(&self) -> Count {
+        Count { name: self.name, ..self.limiter.count() }
+    }
 }
 
 impl fmt::Debug for Throttle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(&self.limiters).finish()
+        f.debug_list().entries(self.tables.iter().map(|tables| &tables.limiter)).finish()
     }
 }
 

@@ -1,6 +1,7 @@
-//! The metrics, as Prometheus reads them. Every name and every label stands in this file and in `metrics/guards.rs`: none comes from
-//! a client.
+//! The metrics, as Prometheus reads them. Every name and every label stands in this file and those in `metrics/`: none comes
+//! from a client.
 
+mod containers;
 mod guards;
 mod sheet;
 
@@ -13,6 +14,7 @@ use http::header::CONTENT_TYPE;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, text};
 use prometheus_client::registry::Registry;
+use staunch_bounded::Count;
 use staunch_engine::EngineStats;
 use staunch_store::Usage;
 
@@ -45,6 +47,7 @@ pub(super) async fn show_metrics(State(app): State<App>) -> Result<Response, Ref
         ready: app.engine.ready().await.is_ok(),
         streams: app.streams_open() as u64,
         guards: Guards::read(&app).await,
+        containers: app.census.counts(),
         passwords: (app.auth.passwords.budget().used(), app.auth.passwords.budget().limit()),
         bodies: (app.bodies.budget().used(), app.bodies.budget().limit()),
         memory_limit: app.engine.limits().memory_bytes_max(),
@@ -70,6 +73,7 @@ struct Picture {
     bodies: (u64, u64),
     passwords: (u64, u64),
     guards: Guards,
+    containers: Vec<Count>,
     memory_limit: u64,
     subscriptions: u64,
     tasks: Vec<(&'static str, u64)>,
@@ -84,6 +88,7 @@ impl Collector for Picture {
         self.store(&mut to)?;
         self.engine(&mut to)?;
         self.http(&mut to)?;
+        containers::tell(&self.containers, &mut to)?;
         self.guards.tell(&mut to)
     }
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use staunch_bounded::{Count, Counted};
 use staunch_store::Fingerprint;
 use tokio_util::sync::CancellationToken;
 
@@ -14,8 +15,10 @@ use tokio_util::sync::CancellationToken;
 /// What is removed is gone for every request that looks after it, also if one had begun to ask the store before: see
 /// [`Known::mark`].
 pub(crate) struct Known<V, E> {
+    name: &'static str,
     rows_max: usize,
     rows: Mutex<Rows<V, E>>,
+    expired: AtomicU64,
     evicted: AtomicU64,
 }
 
@@ -55,10 +58,10 @@ impl<V, E> Drop for Row<V, E> {
 }
 
 impl<V, E: Default> Known<V, E> {
-    /// A table of at most `rows_max` rows.
-    pub(crate) fn new(rows_max: usize) -> Self {
-        let rows = Rows { map: HashMap::new(), removals: 0 };
-        Self { rows_max: rows_max.max(1), rows: Mutex::new(rows), evicted: AtomicU64::new(0) }
+    /// A table of at most `rows_max` rows. `name` is what a census calls it.
+    pub(crate) fn new(name: &'static str, rows_max: usize) -> Self {
+        let rows = Mutex::new(Rows { map: HashMap::new(), removals: 0 });
+        Self { name, rows_max: rows_max.max(1), rows, expired: AtomicU64::new(0), evicted: AtomicU64::new(0) }
     }
 
     /// Held for a moment, never over an await. A poisoned lock is as good as any: each step leaves the map whole.
@@ -72,6 +75,7 @@ impl<V, E: Default> Known<V, E> {
         let Some(row) = rows.map.get(&key) else { return Found::Missing };
         if row.ends.is_some_and(|ends| now >= ends) {
             rows.map.remove(&key);
+            self.expired.fetch_add(1, Ordering::Relaxed);
             return Found::Missing;
         }
         if now.saturating_duration_since(row.checked) >= check {
@@ -116,14 +120,14 @@ impl<V, E: Default> Known<V, E> {
     /// What has ended goes, or else what was not checked for the longest time: the store still has it. A walk over the table, which only
     /// a full one takes.
     fn make_room(&self, rows: &mut Rows<V, E>, now: Instant) {
-        rows.map.retain(|_, row| row.ends.is_none_or(|ends| now < ends));
+        self.drop_ended(rows, now);
         if rows.map.len() < self.rows_max {
             return;
         }
         let oldest = rows.map.iter().min_by_key(|(_, row)| row.checked).map(|(key, _)| *key);
         if let Some(oldest) = oldest {
             rows.map.remove(&oldest);
-            // Relaxed: a lone number for people.
+            // Relaxed, as all these counts: lone numbers for people.
             self.evicted.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -149,17 +153,34 @@ impl<V, E: Default> Known<V, E> {
 
     /// Removes what has ended; a courtesy.
     pub(crate) fn sweep(&self, now: Instant) {
-        self.lock().map.retain(|_, row| row.ends.is_none_or(|ends| now < ends));
+        self.drop_ended(&mut self.lock(), now);
     }
 
-    /// Rows now, and how many there may be.
-    pub(crate) fn len(&self) -> (usize, usize) {
-        (self.lock().map.len(), self.rows_max)
+    fn drop_ended(&self, rows: &mut Rows<V, E>, now: Instant) {
+        let before = rows.map.len();
+        rows.map.retain(|_, row| row.ends.is_none_or(|ends| now < ends));
+        self.expired.fetch_add((before - rows.map.len()) as u64, Ordering::Relaxed);
     }
+}
 
-    /// Rows that had to go for others.
-    pub(crate) fn evicted(&self) -> u64 {
-        self.evicted.load(Ordering::Relaxed)
+/// Bytes a row takes beside its texts, which are bounded where they are stored: it, its key, its value, and the table's own part.
+const fn row_bytes<V, E>() -> u64 {
+    (size_of::<(Fingerprint, Row<V, E>)>() + size_of::<V>() + 64) as u64
+}
+
+impl<V: Send + Sync, E: Send> Counted for Known<V, E> {
+    fn count(&self) -> Count {
+        let rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner).map.len() as u64;
+        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        Count {
+            name: self.name,
+            entries: Some((rows, self.rows_max as u64)),
+            bytes: rows * row_bytes::<V, E>(),
+            bytes_max: self.rows_max as u64 * row_bytes::<V, E>(),
+            expired: read(&self.expired),
+            evicted: read(&self.evicted),
+            refused: 0,
+        }
     }
 }
 
@@ -178,11 +199,15 @@ mod tests {
         Fingerprint::of(&n.to_le_bytes())
     }
 
+    fn rows(known: &Known<u64, ()>) -> u64 {
+        known.count().entries.unwrap().0
+    }
+
     const MINUTE: Duration = Duration::from_secs(60);
 
     #[test]
     fn rows_end_grow_stale_and_are_removed() {
-        let known: Known<u64, u8> = Known::new(4);
+        let known: Known<u64, u8> = Known::new("test", 4);
         let t0 = Instant::now();
         assert!(matches!(known.get(key(1), t0, MINUTE), Found::Missing));
         let (_, alive) = known.put(key(1), 7, t0, Some(t0 + 3 * MINUTE), known.mark()).unwrap();
@@ -194,32 +219,32 @@ mod tests {
         assert!(!alive.is_cancelled());
         assert!(matches!(known.get(key(1), t0 + 3 * MINUTE, 9 * MINUTE), Found::Missing));
         assert!(alive.is_cancelled());
-        assert_eq!(known.len(), (0, 4));
+        assert_eq!((known.count().entries, known.count().expired), (Some((0, 4)), 1));
     }
 
     #[test]
     fn what_the_store_said_before_a_removal_is_not_believed_after_it() {
-        let known: Known<u64, ()> = Known::new(4);
+        let known: Known<u64, ()> = Known::new("test", 4);
         let (now, mark) = (Instant::now(), known.mark());
         known.remove(key(1));
         assert!(known.put(key(1), 7, now, None, mark).is_none());
         assert!(known.put(key(1), 7, now, None, known.mark()).is_some());
         known.remove_where(|value| *value == 7);
-        assert_eq!(known.len().0, 0);
+        assert_eq!(known.count().bytes, 0);
     }
 
     #[test]
     fn the_bound_holds_and_the_dead_go_first() {
-        let known: Known<u64, ()> = Known::new(3);
+        let known: Known<u64, ()> = Known::new("test", 3);
         let t0 = Instant::now();
         for n in 0..3 {
             let ends = (n == 1).then_some(t0 + MINUTE);
             known.put(key(n), n, t0 + Duration::from_secs(n), ends, known.mark()).unwrap();
         }
         known.put(key(3), 3, t0 + 2 * MINUTE, None, known.mark()).unwrap();
-        assert_eq!((known.len().0, known.evicted()), (3, 0), "the one that had ended made room");
+        assert_eq!((rows(&known), known.count().evicted), (3, 0), "the one that had ended made room");
         known.put(key(4), 4, t0 + 2 * MINUTE, None, known.mark()).unwrap();
-        assert_eq!((known.len().0, known.evicted()), (3, 1));
+        assert_eq!((rows(&known), known.count().evicted), (3, 1));
         assert!(matches!(known.get(key(0), t0 + 2 * MINUTE, 9 * MINUTE), Found::Missing), "the one checked first went");
     }
 }

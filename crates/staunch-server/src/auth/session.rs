@@ -1,8 +1,10 @@
 //! Sessions in memory: found without the store, checked against it once a minute, each with its CSRF secrets.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use staunch_bounded::Counted;
 use staunch_guard::csrf::{NoRandom, Random, Ring, SeededRandom, TTL_SECONDS, Token, Tokens, Verdict};
 use staunch_store::{Accounts, Fingerprint, LiveSession, SessionHandle, Timestamp, UserId};
 
@@ -17,7 +19,7 @@ const TRIES: usize = 8;
 
 /// Live sessions that this process has seen.
 pub(crate) struct Sessions {
-    known: Known<LiveSession, Ring>,
+    known: Arc<Known<LiveSession, Ring>>,
     check: Duration,
     random: SeededRandom,
     started: Instant,
@@ -37,7 +39,7 @@ impl Sessions {
     /// At most `sessions_max`, each of which ends after `idle` without use.
     pub(crate) fn new(sessions_max: usize, idle: Duration) -> Result<Self, NoRandom> {
         Ok(Self {
-            known: Known::new(sessions_max),
+            known: Arc::new(Known::new("sessions", sessions_max)),
             // A session in use must not end between two checks, however short its life is set.
             check: CHECK.min(idle / 4),
             random: SeededRandom::new()?,
@@ -118,10 +120,9 @@ impl Sessions {
         self.known.sweep(Instant::now());
     }
 
-    /// In memory now, at most, and how many had to go for others.
-    pub(crate) fn count(&self) -> (usize, usize, u64) {
-        let (len, max) = self.known.len();
-        (len, max, self.known.evicted())
+    /// What a census counts of them.
+    pub(crate) fn counted(&self) -> &Arc<impl Counted + use<>> {
+        &self.known
     }
 }
 
@@ -202,6 +203,6 @@ mod tests {
         sessions.forget_handle(live(1).session.handle);
         assert_eq!(verdict(one, 0), Verdict::Invalid);
         assert_eq!(sessions.csrf_token(one, false).unwrap_err().code(), Code::SessionExpired);
-        assert_eq!(sessions.count(), (1, 4, 0));
+        assert_eq!(sessions.counted().count().entries, Some((1, 4)));
     }
 }

@@ -1,7 +1,9 @@
 //! API tokens in memory: found without the store, checked against it once a minute.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use staunch_bounded::Counted;
 use staunch_engine::TOKENS_KNOWN_MAX;
 use staunch_store::{Accounts, Fingerprint, LiveToken, TokenCreated, TokenId, TokenRow, UserId};
 
@@ -27,13 +29,13 @@ const NAME_BYTES_MAX: usize = 128;
 /// Tokens that this process has seen lately.
 #[derive(Debug)]
 pub(crate) struct ApiTokens {
-    known: Known<LiveToken, ()>,
+    known: Arc<Known<LiveToken, ()>>,
 }
 
 impl ApiTokens {
     /// None.
     pub(crate) fn new() -> Self {
-        Self { known: Known::new(TOKENS_KNOWN_MAX as usize) }
+        Self { known: Arc::new(Known::new("tokens", TOKENS_KNOWN_MAX as usize)) }
     }
 
     /// The token of this fingerprint, if it works and the store need not be asked.
@@ -76,10 +78,9 @@ impl ApiTokens {
         self.known.sweep(Instant::now());
     }
 
-    /// In memory now, at most, and how many had to go for others.
-    pub(crate) fn count(&self) -> (usize, usize, u64) {
-        let (len, max) = self.known.len();
-        (len, max, self.known.evicted())
+    /// What a census counts of them.
+    pub(crate) fn counted(&self) -> &Arc<impl Counted + use<>> {
+        &self.known
     }
 }
 

@@ -44,6 +44,12 @@ async fn ground_g9_the_metrics_tell_what_is_held_and_done() {
         ("staunch_stale_total", 0.0),
         ("staunch_task_panics_total", 0.0),
         ("staunch_budget_bytes{budget=\"http_bodies\"}", 0.0),
+        ("staunch_container_bytes{container=\"plans\"}", 0.0),
+        ("staunch_container_bytes{container=\"http_bodies\"}", 0.0),
+        ("staunch_container_entries{container=\"sessions\"}", 0.0),
+        ("staunch_container_entries_limit{container=\"sessions\"}", 1024.0),
+        ("staunch_container_evicted_total{container=\"tokens\"}", 0.0),
+        ("staunch_container_refused_total{container=\"rate_login\"}", 0.0),
     ] {
         assert_eq!(value(&text, series), expected, "{series}");
     }
@@ -59,6 +65,8 @@ async fn ground_g9_the_metrics_tell_what_is_held_and_done() {
         "staunch_http_requests_total{class=\"2xx\"}",
         "staunch_disk_bytes{part=\"database\"}",
         "staunch_memory_limit_bytes",
+        "staunch_container_bytes_limit{container=\"passwords\"}",
+        "staunch_container_bytes{container=\"rate_api\"}",
     ] {
         assert!(value(&text, name) > 0.0, "{name}");
     }

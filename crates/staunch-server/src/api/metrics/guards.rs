@@ -14,8 +14,6 @@ use crate::auth::Tally;
 pub(super) struct Guards {
     usage: Option<AccountUsage>,
     open: bool,
-    sessions: (usize, usize, u64),
-    tokens: (usize, usize, u64),
     rates: Vec<(String, Stats)>,
     csrf: Vec<(&'static str, u64)>,
     csrf_passed: u64,
@@ -40,8 +38,6 @@ impl Guards {
         Self {
             usage: usage.ok(),
             open: auth.mode.seems_open(),
-            sessions: auth.sessions.count(),
-            tokens: auth.tokens.count(),
             rates: auth.throttle.stats(),
             csrf: csrf.collect(),
             csrf_passed: auth.csrf.passed(),
@@ -68,13 +64,6 @@ impl Guards {
             ];
             to.gauges("staunch_accounts", "Rows of accounts, by kind", "kind", kinds)?;
         }
-        let known = [("sessions", self.sessions), ("tokens", self.tokens)];
-        let live = known.map(|(kind, (live, _, _))| (kind, live as u64));
-        to.gauges("staunch_credentials", "Credentials in memory, by kind", "kind", live)?;
-        let most = known.map(|(kind, (_, most, _))| (kind, most as u64));
-        to.gauges("staunch_credentials_limit", "Credentials that may be in memory, by kind", "kind", most)?;
-        let evicted = known.map(|(kind, (_, _, evicted))| (kind, evicted));
-        to.totals("staunch_credentials_evicted", "Credentials that went for others, by kind", "kind", evicted)?;
         let logins = Tally::LOGINS.into_iter().zip(self.logins);
         to.totals("staunch_logins", "Logins, by outcome", "outcome", logins)?;
         to.total("staunch_password_hashes", "Passwords hashed", self.hashes)?;
