@@ -5,7 +5,7 @@
 //! | [`alloc`] | counts live bytes and blocks, and can say where those that stay were allocated |
 //! | [`census`] | what a process holds: memory, file descriptors, threads, children, files, and counts of its own |
 //! | [`gate`] | runs a body again and again: everything must be as it was, exactly |
-//! | [`fault`] | fails, cancels or kills it at each point in turn: everything must be as it was |
+//! | `fault` (feature `faults`) | fails, cancels or kills it at each point in turn: everything must be as it was |
 //! | [`watch`] | from a sample a second, in fixed memory: stable, filling, growing or leak |
 //!
 //! A test binary installs the allocator once, and then every test is a few lines:
