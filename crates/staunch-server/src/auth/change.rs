@@ -47,13 +47,20 @@ impl Auth {
         if first {
             self.mode.doubt();
         }
-        let created = self.see_through(move |accounts, _, _| async move { accounts.create_user(user, actor).await });
+        let created = self.see_through(move |accounts, _, _| async move {
+            // Whoever was let in because there was no admin makes one only as long as that is so: the server may have closed since.
+            if first { accounts.create_first_admin(user, actor).await } else { accounts.create_user(user, actor).await }
+        });
         match created.await? {
             UserCreated::Created(user) => {
                 if first {
                     self.mode.close();
                 }
                 Ok(user)
+            }
+            UserCreated::AdminExists => {
+                self.mode.close();
+                Err(Refusal::new(Code::Unauthenticated))
             }
             UserCreated::NameTaken => Err(Refusal::new(Code::UserExists)),
             UserCreated::Full { limit } => Err(Refusal::new(Code::UsersFull).detail(format_args!("{limit} at most"))),

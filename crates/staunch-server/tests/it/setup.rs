@@ -39,6 +39,22 @@ async fn of_sixteen_at_once_one_becomes_admin() {
 }
 
 #[tokio::test]
+async fn of_eight_on_this_machine_at_once_one_makes_the_first_admin() {
+    let bed = Bed::new(&[]).await;
+    let makes = (0..8).map(|n| {
+        let body = json!({"name": format!("root{n}"), "role": "admin", "password": PASSWORD});
+        let bed = &bed;
+        async move { bed.post("/api/v1/users", &body).await.status }
+    });
+    let mut answers = join_all(makes).await;
+    answers.sort_unstable();
+    // All were let in while it was open, and waited for their hash; the store lets one through.
+    assert_eq!(answers[0], 201, "{answers:?}");
+    assert!(answers[1..].iter().all(|status| [401, 503].contains(status)), "{answers:?}");
+    bed.close().await;
+}
+
+#[tokio::test]
 async fn the_server_is_closed_from_the_first_admin_on_without_a_restart() {
     let config = ServerConfig { rates: generous(), ..ServerConfig::default() };
     let bed = Bed::configured(&[], Limits::default(), config).await;

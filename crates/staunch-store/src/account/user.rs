@@ -80,6 +80,8 @@ pub enum UserCreated {
         /// Users.
         limit: u64,
     },
+    /// Only of [`crate::Accounts::create_first_admin`]: there is an admin by now.
+    AdminExists,
 }
 
 /// What became of a change.

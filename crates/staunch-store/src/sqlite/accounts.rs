@@ -53,6 +53,10 @@ impl Accounts for Sqlite {
         self.write(move |turn| user::create(turn, &user, &actor)).await
     }
 
+    async fn create_first_admin(&self, user: NewUser, actor: Actor) -> Result<UserCreated, StoreError> {
+        self.write(move |turn| user::create_first(turn, user, &actor)).await
+    }
+
     async fn users(&self, after: Option<&str>, limit: u32) -> Result<Page<UserRow>, StoreError> {
         let after = after.map(str::to_owned);
         self.read(move |connection| user::users(connection, after.as_deref(), limit)).await

@@ -54,6 +54,7 @@ pub(super) fn redeem(
     match user::insert(turn, &new)? {
         UserCreated::NameTaken => Ok(SetupRedeemed::NameTaken),
         UserCreated::Full { limit } => Ok(SetupRedeemed::Full { limit }),
+        UserCreated::AdminExists => Ok(SetupRedeemed::AdminExists),
         UserCreated::Created(row) => {
             turn.execute(USE_UP, [])?;
             tell(turn, actor, "setup.redeemed", &row.name, &row.id.to_string())?;

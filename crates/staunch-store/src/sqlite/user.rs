@@ -66,6 +66,14 @@ pub(super) fn create(turn: &mut Turn<'_>, user: &NewUser, actor: &Actor) -> Resu
     Ok(created)
 }
 
+/// See [`crate::Accounts::create_first_admin`]. The writer takes one after the other, so the second finds an admin.
+pub(super) fn create_first(turn: &mut Turn<'_>, user: NewUser, actor: &Actor) -> Result<UserCreated, StoreError> {
+    if has_admin(turn.connection)? {
+        return Ok(UserCreated::AdminExists);
+    }
+    create(turn, &NewUser { role: Role::Admin, ..user }, actor)
+}
+
 /// Makes a user, if there is room and the name is free.
 pub(super) fn insert(turn: &mut Turn<'_>, user: &NewUser) -> Result<UserCreated, StoreError> {
     turn.ground.directory.is_there()?;
