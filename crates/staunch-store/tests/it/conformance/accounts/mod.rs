@@ -36,6 +36,7 @@ macro_rules! accounts_conformance {
                 another_role_ends_sessions_and_tokens_live_on,
                 being_disabled_ends_the_kept_session_too,
                 what_is_no_change_ends_nothing_and_is_not_told,
+                of_many_first_admins_one_is_made,
                 the_last_admin_stays,
                 two_admins_who_remove_each_other_leave_one,
                 a_user_goes_with_all_that_is_theirs,

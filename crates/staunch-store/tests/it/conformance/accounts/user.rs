@@ -184,6 +184,17 @@ pub(crate) async fn what_is_no_change_ends_nothing_and_is_not_told(make: Make) {
     assert_eq!(s.told().await, told);
 }
 
+pub(crate) async fn of_many_first_admins_one_is_made(make: Make) {
+    let s = make(LIMITS);
+    let first = |name: &str| s.accounts.create_first_admin(new_user(name, Role::Viewer), actor());
+    let (one, two, three) = tokio::join!(first("a"), first("b"), first("c"));
+    let made = [one.unwrap(), two.unwrap(), three.unwrap()];
+    let admins = made.iter().filter(|made| matches!(made, UserCreated::Created(row) if row.role == Role::Admin));
+    assert_eq!(admins.count(), 1, "{made:?}");
+    assert_eq!(made.iter().filter(|made| **made == UserCreated::AdminExists).count(), 2);
+    assert_eq!(s.usage().await.users, 1);
+}
+
 pub(crate) async fn the_last_admin_stays(make: Make) {
     let s = make(LIMITS);
     let root = s.user("root", Role::Admin).await;
