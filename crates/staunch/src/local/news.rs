@@ -1,7 +1,6 @@
 //! Follows a run of this process.
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
 use serde_json::Value;
 use staunch_engine::{Engine, Watch};
@@ -21,13 +20,6 @@ const EVENTS_MAX: u32 = 500;
 /// Output that is read at once, in bytes.
 const PAGE_BYTES_MAX: usize = 64 << 10;
 
-/// A run with more steps to come than [`FEW`] is looked at once in so long: nobody sees the difference, and a step of a long run
-/// costs its follower a fraction of a read instead of a whole one.
-const PACE: Duration = Duration::from_millis(5);
-
-/// The last steps of a run are told at once, so that nobody waits for its end.
-const FEW: usize = 8;
-
 /// The news of a run of this process, by its own cursor in the run's events and in the logs of the attempts that run. It
 /// holds no more than a page of output for each attempt that runs, however much they say.
 pub(crate) struct LocalNews {
@@ -40,7 +32,6 @@ pub(crate) struct LocalNews {
     open: Vec<OpenLog>,
     todo: VecDeque<Todo>,
     pending: VecDeque<News>,
-    settled: usize,
     over: bool,
 }
 
@@ -73,7 +64,6 @@ impl LocalNews {
             open: Vec::new(),
             todo: VecDeque::new(),
             pending: VecDeque::new(),
-            settled: 0,
             over: false,
         }
     }
@@ -92,9 +82,6 @@ impl LocalNews {
             };
             if !progress.map_err(|error| refused(&error))? {
                 self.watch.changed().await;
-                if self.ids.len() > self.settled + FEW {
-                    tokio::time::sleep(PACE).await;
-                }
             }
         }
     }
@@ -130,7 +117,6 @@ impl LocalNews {
                 let silent = body.get("log_bytes").and_then(Value::as_u64) == Some(0);
                 self.end(step, *attempt, silent).await?;
             }
-            News::Settled { .. } => self.settled += 1,
             News::Over(_) => self.over = true,
             _ => {}
         }
