@@ -55,6 +55,7 @@ fn known(routes: Router, app: &App) -> Router {
     let sessions = Arc::clone(&app.auth.sessions);
     let clock = Arc::clone(&sessions);
     let csrf = CsrfLayer::new(app.auth.origins.clone(), sessions, move || clock.seconds())
+        .caller(|_, known| known.get().map(identify::as_csrf_has_it))
         .forms_budget(Arc::clone(app.bodies.budget()))
         .count_into(Arc::clone(&app.auth.csrf));
     routes

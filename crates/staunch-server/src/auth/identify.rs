@@ -71,7 +71,6 @@ pub(crate) async fn pass(State(app): State<App>, request: Request, next: Next) -
     let expired = caller.expired;
     let extensions = &mut request.extensions;
     extensions.insert(place);
-    extensions.insert(as_csrf_has_it(&caller));
     if let Some(client) = client {
         extensions.insert(client);
     }
@@ -244,7 +243,8 @@ fn reads(auth: &Auth, request: &Parts, caller: &Caller) -> Result<(), Refusal> {
     })
 }
 
-fn as_csrf_has_it(caller: &Caller) -> csrf::Caller<Fingerprint> {
+/// As the CSRF guard has it.
+pub(crate) fn as_csrf_has_it(caller: &Caller) -> csrf::Caller<Fingerprint> {
     match &caller.principal {
         Principal::Nobody | Principal::Local => csrf::Caller::Anonymous,
         Principal::Session(session) => csrf::Caller::Session(session.key),
