@@ -1,10 +1,11 @@
-//! Project tasks: `cargo xtask test | tidy | ci | ground | lsan | bench`.
+//! Project tasks: `cargo xtask test | tidy | ci | ground | lsan | leak-mutants | bench`.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line talks on its streams")]
 
 mod bench;
 mod ci;
 mod ground;
 mod lsan;
+mod mutants;
 mod process;
 mod test;
 mod tidy;
@@ -20,6 +21,7 @@ usage: cargo xtask TASK
   ci                 format, lints, tidy, tests, documentation: what must pass before a merge
   ground             list and run the tests of the ground rows
   lsan [PACKAGE...]  tests under LeakSanitizer, of the libraries or of these packages; first a canary must be caught
+  leak-mutants [NAME] take out one guard against leaks after the other, in a copy of the tree: a gate must turn red
   bench NAME         measure by whole processes; the last line is one JSON object
                      runs | dag | latency | idle | rate | csrf | guard
                      --quick: a smaller round · --history N: runs of history for idle
@@ -36,6 +38,8 @@ fn main() -> ExitCode {
         ["ci"] => ci::run(),
         ["ground"] => ground::run(),
         ["lsan", packages @ ..] => lsan::run(packages),
+        ["leak-mutants"] => mutants::run(""),
+        ["leak-mutants", name] => mutants::run(name),
         ["bench", rest @ ..] if !rest.is_empty() => bench::run(rest),
         _ => {
             eprint!("{USAGE}");
