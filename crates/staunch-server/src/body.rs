@@ -13,6 +13,7 @@ use serde_path_to_error::Segment;
 use staunch_bounded::{Budget, Charge};
 
 use crate::form::Form;
+use crate::auth::Caller;
 use crate::problem::{Code, Refusal, escape};
 use crate::wire::ProblemDetail;
 
@@ -84,15 +85,19 @@ impl Bodies {
     }
 
     async fn read(&self, request: Request, bytes_max: usize) -> Result<Held<Vec<u8>>, Refusal> {
+        let caller = request.extensions().get::<Caller>().cloned().unwrap_or_else(Caller::nobody);
         let body = request.into_body();
         let too_large =
             || Refusal::new(Code::BodyTooLarge).detail(format_args!("at most {bytes_max} bytes are taken here"));
         if body.size_hint().lower() > bytes_max as u64 {
             return Err(too_large());
         }
-        match tokio::time::timeout(self.time, self.collect(body, bytes_max, &too_large)).await {
-            Ok(done) => done,
-            Err(_) => Err(Refusal::new(Code::BodyTimeout)),
+        let read = tokio::time::timeout(self.time, self.collect(body, bytes_max, &too_large));
+        // Whoever was let in when the head came may be out before the body is there. Biased: then it does not count that it is.
+        tokio::select! {
+            biased;
+            () = caller.leaves() => Err(caller.put_out()),
+            done = read => done.unwrap_or_else(|_| Err(Refusal::new(Code::BodyTimeout))),
         }
     }
 
