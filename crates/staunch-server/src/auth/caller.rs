@@ -74,6 +74,11 @@ impl Caller {
         }
     }
 
+    /// Whether this is a token that may look and nothing else.
+    pub(crate) fn only_looks(&self) -> bool {
+        matches!(self.principal, Principal::Token(_)) && self.role() == Some(Role::Viewer)
+    }
+
     /// The user, if it is one.
     pub(crate) fn user(&self) -> Option<&UserRow> {
         match &self.principal {
@@ -118,11 +123,6 @@ impl Caller {
         })
     }
 
-    /// Whether the caller proves enough to do without giving the password again: on this machine before there is an admin, or with a
-    /// token of scope admin.
-    pub(crate) fn needs_no_password(&self) -> bool {
-        match &self.principal {
-            Principal::Local(_) => true,
     /// What is said to a caller who was let in and is not any more.
     pub(crate) fn put_out(&self) -> Refusal {
         Refusal::new(match self.principal {
@@ -132,6 +132,11 @@ impl Caller {
         })
     }
 
+    /// Whether the caller proves enough to do without giving the password again: on this machine before there is an admin, or with a
+    /// token of scope admin.
+    pub(crate) fn needs_no_password(&self) -> bool {
+        match &self.principal {
+            Principal::Local(_) => true,
             Principal::Token(token) => token.live.token.scope == Scope::Admin,
             Principal::Nobody | Principal::Session(_) => false,
         }
