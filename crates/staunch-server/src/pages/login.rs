@@ -69,7 +69,7 @@ impl LoginForm<'_> {
                 }
             }
             p class="quiet small" {
-                "Forgot the password? An admin can set another one: " code { "staunch user change NAME" }
+                "Forgot the password? An admin can set another one: " code { "staunch user change NAME --password" }
             }
         };
         layout::page(status, &Frame { title: "Log in", narrow: true, ..Frame::default() }, &body)
