@@ -20,11 +20,12 @@ pub(crate) struct Sessions {
 impl Sessions {
     /// The session that a request's cookie names, if it is one of ours. A guard must never be told an id that a client made up.
     pub(crate) fn of(&self, headers: &HeaderMap) -> Option<Bytes> {
-        let mut cookies = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
-        let named = cookies.find_map(|line| line.split("; ").find_map(|pair| pair.strip_prefix("session=")))?;
+        // Bytes: cookies of other servers on this host come in the same line, and need not be text.
+        let mut pairs = headers.get_all(header::COOKIE).iter().flat_map(|line| line.as_bytes().split(|b| *b == b';'));
+        let named = pairs.find_map(|pair| pair.trim_ascii().strip_prefix(b"session="))?;
         // Poison is ignored: the queue is whole after each single step.
         let ids = self.ids.lock().unwrap_or_else(PoisonError::into_inner);
-        ids.iter().find(|id| **id == named.as_bytes()).cloned()
+        ids.iter().find(|id| id.as_ref() == named).cloned()
     }
 
     /// A new one: 256 random bits. `None` if the system has no randomness.
