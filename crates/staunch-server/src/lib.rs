@@ -30,7 +30,7 @@ mod tally;
 mod text;
 pub mod wire;
 
-pub use auth::{PasswordError, SetupError, SetupTicket, hash_password, open_setup};
+pub use auth::{PasswordError, SETUP_TTL, SetupError, SetupTicket, hash_password, open_setup};
 pub use config::{BindError, ServerConfig};
 pub use rate::Rates;
 pub use router::{openapi, router};

@@ -1,8 +1,8 @@
 //! The data directory: one process at a time, on a disk of this machine, with room.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -52,7 +52,9 @@ impl Directory {
         let refused = |what: &str, error: &dyn std::fmt::Display| {
             StoreError::DataDirectory(format!("the data directory {} cannot be {what}: {error}", path.display()))
         };
-        fs::create_dir_all(path).map_err(|error| refused("made", &error))?;
+        // For its user alone: hashes of passwords are in it.
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
+        made.map_err(|error| refused("made", &error))?;
         if !force {
             refuse_network(path)?;
         }

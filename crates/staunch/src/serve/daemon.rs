@@ -20,7 +20,7 @@ use crate::config::{Config, Origin, Sources};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::interrupt::Interrupts;
-use crate::local::{LEASE, absolute, keeper, left_over, open_store, refused, temporary};
+use crate::local::{LEASE, absolute, keeper, left_over, make_data, open_store, refused, temporary};
 use crate::render::Terminal;
 
 /// How long the runtime's own threads may take after everything of ours is closed.
@@ -86,6 +86,8 @@ impl Place {
             Origin::Default => data.join("workflows"),
             _ => absolute(&config.workflows.value)?,
         };
+        // First: the directory of workflows may lie in it.
+        make_data(&data)?;
         std::fs::create_dir_all(&workflows).map_err(|error| Failure::file("make", &workflows, &error))?;
         if demo {
             demo::write(&workflows)?;
