@@ -6,7 +6,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 
 use super::connection::BUSY;
-use super::statement::statements;
+use super::statement::{prepare, statements};
 
 statements! {
     LOOK = "PRAGMA wal_checkpoint(NOOP)";
@@ -89,9 +89,8 @@ impl Checkpointer {
 
     /// Pages in the log and how many of them are in the database file.
     fn run(&mut self, connection: &Connection, how: &'static str) -> Option<(i64, i64)> {
-        let answer = connection
-            .prepare_cached(how)
-            .and_then(|mut statement| statement.query_row([], |row| Ok((row.get(1)?, row.get(2)?))));
+        let answer = prepare(connection, how)
+            .and_then(|mut statement| Ok(statement.query_row([], |row| Ok((row.get(1)?, row.get(2)?)))?));
         match answer {
             Ok(pages) => {
                 self.failing = false;
