@@ -78,7 +78,8 @@ impl Directory {
             writeln!(lock, "{}", std::process::id())
         })
         .map_err(|error| refused("written", &error))?;
-        let place = lock.metadata().map(|about| (about.dev(), about.ino())).map_err(|error| refused("read", &error))?;
+        let about = at("store.directory.about", || lock.metadata()).map_err(|error| refused("read", &error))?;
+        let place = (about.dev(), about.ino());
         Ok(Self { path: path.to_path_buf(), place, free_min, room: Mutex::new(None), lock: Mutex::new(Some(lock)) })
     }
 
@@ -187,6 +188,8 @@ fn network_name(kind: impl Into<i64>) -> Option<&'static str> {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
 
+    use staunch_leak::fault::{Manners, all_faults_then};
+
     use super::{Directory, network_name};
     use crate::StoreError;
 
@@ -225,6 +228,26 @@ mod tests {
         std::fs::write(&file, "").unwrap();
         let refused = Directory::hold(&file.join("below"), 0, false).unwrap_err();
         assert!(matches!(&refused, StoreError::DataDirectory(text) if text.contains("below")), "{refused}");
+    }
+
+    staunch_leak::alone! {
+        /// Whatever fails, the directory is nobody's afterwards; if free space cannot be told, that is known, and nobody is refused.
+        fn ground_g5_a_directory_that_cannot_be_held_is_free() {
+            std::panic::set_hook(Box::new(|_| {}));
+            let place = tempfile::tempdir().unwrap();
+            let path = place.path().join("data");
+            let scenario = || {
+                let held = Directory::hold(&path, 1, false)?;
+                held.is_there()?;
+                held.above_floor()?;
+                let told = matches!(*held.room.lock().unwrap(), Some((_, None)));
+                if told { Err(StoreError::NoSpace("not known".to_owned())) } else { Ok(()) }
+            };
+            let check = || Directory::hold(&path, 1, false).unwrap().above_floor().unwrap();
+            let options = staunch_leak::Options::default().files_under(place.path());
+            let swept = all_faults_then(&options, Manners::default(), scenario, check);
+            assert_eq!(swept.unwrap_or_else(|broken| panic!("{broken}")).points, 7);
+        }
     }
 
     #[test]

@@ -145,13 +145,16 @@ mod tests {
     use super::THREADS_MAX;
     use crate::{Store, StoreError};
 
+    /// Reads take milliseconds.
+    const ANSWER_MAX: std::time::Duration = std::time::Duration::from_secs(20);
+
     #[test]
     fn reads_that_panic_leave_as_many_readers_as_there_were() {
         std::panic::set_hook(Box::new(|_| {}));
         let place = tempfile::tempdir().unwrap();
         let store = Sqlite::open(place.path(), LIMITS, Durability::Off).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
+        let reads = async {
             for _ in 0..2 * THREADS_MAX {
                 let panicked = store.read(|_| -> Result<(), StoreError> { panic!("on purpose") }).await;
                 assert!(matches!(&panicked, Err(StoreError::Failed(why)) if why.contains("died")), "{panicked:?}");
@@ -173,6 +176,8 @@ mod tests {
             assert_eq!(meeting.iter().count(), THREADS_MAX);
             assert!(store.workflows().await.unwrap().is_empty());
             store.close().await;
-        });
+        };
+        let answered = runtime.block_on(async { tokio::time::timeout(ANSWER_MAX, reads).await });
+        answered.expect("nobody waits for a reader that is gone");
     }
 }

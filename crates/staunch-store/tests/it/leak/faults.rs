@@ -35,7 +35,7 @@ staunch_leak::alone! {
 
     fn ground_g5_logs_survive_a_failure_at_each_point() {
         let world = World::new();
-        let points = swept(&world, || logs::in_logs(&world, logs::whole_life), logs::check).points;
+        let points = swept(&world, || logs::in_logs(&world, logs::whole_life), logs::check_alive).points;
         assert!(points > 50, "{points}");
     }
 

@@ -1,6 +1,6 @@
 //! Logs of each fate: sealed into the database, sealed into a file, left behind; and what must be true afterwards.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use staunch_flow::StepIndex;
@@ -122,6 +122,23 @@ pub(crate) async fn whole_life(logs: &Arc<Logs>, world: &World) -> Result<(), St
     // After a failure that was told, a directory without a file may be left for the next start.
     assert!(logs.usage_bytes() == 0 || world.has_failed());
     Ok(())
+}
+
+/// After a run in which this process lived on: unless the log says that it could not be removed, nothing unfinished is there.
+pub(crate) fn check_alive(world: &World) {
+    if !world.has_logged() {
+        let unfinished = unfinished(&place(world));
+        assert!(unfinished.is_empty(), "nobody waits for the next start: {unfinished:?}");
+    }
+    check(world);
+}
+
+/// Temporary files below.
+fn unfinished(directory: &Path) -> Vec<PathBuf> {
+    // What cannot be listed was not made.
+    let entries = std::fs::read_dir(directory).into_iter().flatten().map(|entry| entry.unwrap().path());
+    let below = |path: PathBuf| if path.is_dir() { unfinished(&path) } else { vec![path] };
+    entries.flat_map(below).filter(|path| path.extension().is_some_and(|ending| ending == "tmp")).collect()
 }
 
 /// After a run, however it ended: the next start finds what was flushed, and leaves nothing unfinished; and then all is removed.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 use staunch_leak::Options;
 use staunch_leak::fault::is_victim;
-use staunch_store::{AccountLimits, Durability, HandClock, Opening, Sqlite, Store, StoreError};
+use staunch_store::{AccountLimits, Durability, HandClock, Opening, Sqlite, Store, StoreError, StoreLimits};
 use tempfile::TempDir;
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
@@ -147,7 +147,9 @@ impl World {
     }
 
     fn opening_at(&self, place: &Path) -> Opening {
-        let mut opening = Opening::new(place, LIMITS, Durability::Off);
+        // One place in the queue: were it not given back, the next write would find it taken.
+        let limits = StoreLimits { writes_queued_max: 1, ..LIMITS };
+        let mut opening = Opening::new(place, limits, Durability::Off);
         opening.clock = Arc::<HandClock>::clone(&self.clock.borrow());
         opening.accounts = ACCOUNTS;
         opening.readers_max = 1;
@@ -197,11 +199,16 @@ impl World {
         *self.acks.borrow_mut() = acks.collect();
     }
 
+    /// Whether a line was written into the log during this run.
+    pub(crate) fn has_logged(&self) -> bool {
+        LINES.load(Ordering::SeqCst) > self.lines.get()
+    }
+
     /// Whether anything was told of a failure: to a caller, or in the log.
     pub(crate) fn verdict(&self) -> Result<(), String> {
         match self.failed.take() {
             Some(error) => Err(error.to_string()),
-            None if LINES.load(Ordering::SeqCst) > self.lines.get() => Err("it stands in the log".to_owned()),
+            None if self.has_logged() => Err("it stands in the log".to_owned()),
             None => Ok(()),
         }
     }
