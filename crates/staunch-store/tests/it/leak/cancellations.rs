@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use staunch_leak::fault::{CutShort, Swept, all_cancellations};
 use staunch_leak::gate::current_thread;
-use staunch_store::{Logs, Sqlite, Store};
+use staunch_store::{Accounts, Logs, Sqlite, Store};
 
 use super::world::World;
 use super::{logs, people, runs};
@@ -76,6 +76,19 @@ staunch_leak::alone! {
             people::check(world);
         };
         assert!(cut_in_a_store(&world, work, check).points > 20);
+    }
+
+    /// There is one place in the queue: two of three writes wait for it, and are dropped while they do.
+    fn ground_g5_the_queue_survives_callers_that_go_while_they_wait_for_room() {
+        let world = Rc::new(World::with_an_empty_store());
+        let work = |store: Arc<Sqlite>, _: Rc<World>| async move {
+            let (publish, retire, sweep) =
+                tokio::join!(store.publish(runs::revision()), store.retire("x"), store.sweep_accounts(1));
+            publish.unwrap();
+            retire.unwrap();
+            sweep.unwrap();
+        };
+        assert!(cut_in_a_store(&world, work, runs::check).points >= 3);
     }
 
     /// A log has no awaits; it is dropped between any two of its calls.
