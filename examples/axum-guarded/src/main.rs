@@ -50,9 +50,9 @@ async fn greet(Form(fields): Form<HashMap<String, String>>) -> String {
 }
 
 fn cookie(headers: &HeaderMap) -> Option<Bytes> {
-    let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
-    let value = lines.flat_map(|line| line.split("; ")).find_map(|pair| pair.strip_prefix("form="))?;
-    Some(Bytes::copy_from_slice(value.as_bytes()))
+    let pairs = headers.get_all(header::COOKIE).iter().flat_map(|line| line.as_bytes().split(|byte| *byte == b';'));
+    let value = pairs.map(<[u8]>::trim_ascii).find_map(|pair| pair.strip_prefix(b"form="))?;
+    Some(Bytes::copy_from_slice(value))
 }
 
 fn now() -> u32 {

@@ -14,4 +14,4 @@ pub use broken::{Blame, Broken, Swept};
 pub use cancel::{Cut, CutShort, all_cancellations, block_on};
 pub use crash::{Crash, all_crashes, is_victim, victim};
 pub use staunch_bounded::Fault;
-pub use sweep::{Manners, all_faults};
+pub use sweep::{Manners, all_faults, all_faults_then};
