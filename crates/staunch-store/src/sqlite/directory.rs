@@ -55,13 +55,9 @@ impl Directory {
         let refused = |what: &str, error: &dyn std::fmt::Display| {
             StoreError::DataDirectory(format!("the data directory {} cannot be {what}: {error}", path.display()))
         };
-<<<<<<< HEAD
         // For its user alone: hashes of passwords are in it.
-        let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
-        made.map_err(|error| refused("made", &error))?;
-=======
-        at("store.directory.make", || fs::create_dir_all(path)).map_err(|error| refused("made", &error))?;
->>>>>>> store
+        at("store.directory.make", || DirBuilder::new().recursive(true).mode(0o700).create(path))
+            .map_err(|error| refused("made", &error))?;
         if !force {
             refuse_network(path)?;
         }
