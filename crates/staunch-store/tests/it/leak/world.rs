@@ -2,10 +2,12 @@
 
 use std::cell::{Cell, RefCell};
 use std::fmt::Display;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use rusqlite::Connection;
@@ -163,7 +165,7 @@ impl World {
     where
         F: Future<Output = Result<T, StoreError>>,
     {
-        match work().await {
+        match with_an_await(work()).await {
             // It may be done.
             Err(StoreError::Unknown(why)) => Err(StoreError::Unknown(why)),
             Err(error) => {
@@ -256,6 +258,19 @@ fn quiet_on_purpose() {
             loud(panic);
         }
     }));
+}
+
+/// Does `work`, and waits once at least: else on a busy machine the store may have answered before its caller looks, and there would
+/// be no await at which to cut it.
+pub(crate) async fn with_an_await<F: Future>(work: F) -> F::Output {
+    let mut work = pin!(work);
+    match poll_fn(|cx| Poll::Ready(work.as_mut().poll(cx))).await {
+        Poll::Pending => work.await,
+        Poll::Ready(done) => {
+            tokio::task::yield_now().await;
+            done
+        }
+    }
 }
 
 /// Waits for what must not hang. If it does, so would whoever drops the store, and waits for its threads: no panic would come through.
