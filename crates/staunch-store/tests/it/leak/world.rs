@@ -97,7 +97,7 @@ impl World {
         let world = Self::new();
         if let Some(root) = &world.root {
             let made = root.path().join("made");
-            block_on(async { world.opening_at(&made).open().unwrap().close().await });
+            block_on(async { in_time(world.opening_at(&made).open().unwrap().close()).await });
             std::fs::rename(made.join("staunch.db"), world.template()).unwrap();
             std::fs::remove_dir_all(made).unwrap();
         }
