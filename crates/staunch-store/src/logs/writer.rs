@@ -17,7 +17,7 @@ use super::raw::RawFile;
 const SMALL: usize = 4 << 10;
 
 /// The log of an attempt while it runs. One writer an attempt. Dropping it unsealed leaves the raw file for
-/// [`Logs::recover`].
+/// [`Logs::recover`](super::Logs::recover).
 ///
 /// Small appends gather in a buffer of at most 64 KiB; neighbors of one stream become one record, with the time of the
 /// first. Readers see what was flushed: when a block is full, or when [`LogWriter::flush`] is called. Killed at any
@@ -95,7 +95,7 @@ impl LogWriter {
     /// Blocking. Cursors stay valid.
     ///
     /// # Errors
-    /// The disk refuses; the raw file stays, for [`Logs::recover`].
+    /// The disk refuses; the raw file stays, for [`Logs::recover`](super::Logs::recover).
     pub fn seal(mut self) -> Result<LogPlace, StoreError> {
         if self.total == 0 {
             return Ok(LogPlace::Nowhere);

@@ -9,7 +9,7 @@ use staunch_leak::fault::{CutShort, Swept, all_cancellations};
 use staunch_leak::gate::current_thread;
 use staunch_store::{Accounts, Logs, Sqlite, Store};
 
-use super::world::World;
+use super::world::{World, with_an_await};
 use super::{logs, people, runs};
 use crate::conformance::block_on;
 
@@ -82,13 +82,16 @@ staunch_leak::alone! {
     fn ground_g5_the_queue_survives_callers_that_go_while_they_wait_for_room() {
         let world = Rc::new(World::with_an_empty_store());
         let work = |store: Arc<Sqlite>, _: Rc<World>| async move {
-            let (publish, retire, sweep) =
-                tokio::join!(store.publish(runs::revision()), store.retire("x"), store.sweep_accounts(1));
+            let (publish, retire, sweep) = tokio::join!(
+                with_an_await(store.publish(runs::revision())),
+                with_an_await(store.retire("x")),
+                with_an_await(store.sweep_accounts(1))
+            );
             publish.unwrap();
             retire.unwrap();
             sweep.unwrap();
         };
-        assert!(cut_in_a_store(&world, work, runs::check).points >= 3);
+        assert!(cut_in_a_store(&world, work, runs::check).points >= 2);
     }
 
     /// A log has no awaits; it is dropped between any two of its calls.
@@ -119,9 +122,9 @@ staunch_leak::alone! {
             let store = Arc::new(world.opening().open().unwrap());
             *open.borrow_mut() = Some(Arc::clone(&store));
             async move {
-                store.publish(runs::revision()).await.unwrap();
-                drop(store.workflows().await);
-                store.close().await;
+                with_an_await(store.publish(runs::revision())).await.unwrap();
+                drop(with_an_await(store.workflows()).await);
+                with_an_await(store.close()).await;
             }
         };
         let end = || {

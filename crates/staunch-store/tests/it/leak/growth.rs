@@ -146,6 +146,8 @@ staunch_leak::alone! {
                 }
                 all.join_all().await;
             });
+            // Its threads were waited for: none of them holds the directory a moment longer.
+            std::fs::File::open(world.place.join("lock")).unwrap().try_lock().unwrap();
             runs::check(&world);
         });
         flat.unwrap_or_else(|growth| panic!("{growth}"));

@@ -2,10 +2,12 @@
 
 use std::cell::{Cell, RefCell};
 use std::fmt::Display;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use rusqlite::Connection;
@@ -95,7 +97,7 @@ impl World {
         let world = Self::new();
         if let Some(root) = &world.root {
             let made = root.path().join("made");
-            block_on(async { world.opening_at(&made).open().unwrap().close().await });
+            block_on(async { in_time(world.opening_at(&made).open().unwrap().close()).await });
             std::fs::rename(made.join("staunch.db"), world.template()).unwrap();
             std::fs::remove_dir_all(made).unwrap();
         }
@@ -163,7 +165,7 @@ impl World {
     where
         F: Future<Output = Result<T, StoreError>>,
     {
-        match work().await {
+        match with_an_await(work()).await {
             // It may be done.
             Err(StoreError::Unknown(why)) => Err(StoreError::Unknown(why)),
             Err(error) => {
@@ -258,9 +260,28 @@ fn quiet_on_purpose() {
     }));
 }
 
-/// Waits for what must not hang.
+/// Does `work`, and waits once at least: else on a busy machine the store may have answered before its caller looks, and there would
+/// be no await at which to cut it.
+pub(crate) async fn with_an_await<F: Future>(work: F) -> F::Output {
+    let mut work = pin!(work);
+    match poll_fn(|cx| Poll::Ready(work.as_mut().poll(cx))).await {
+        Poll::Pending => work.await,
+        Poll::Ready(done) => {
+            tokio::task::yield_now().await;
+            done
+        }
+    }
+}
+
+/// Waits for what must not hang. If it does, so would whoever drops the store, and waits for its threads: no panic would come through.
+#[expect(clippy::print_stderr, reason = "nobody else can say it any more")]
 pub(crate) async fn in_time<F: Future>(work: F) -> F::Output {
-    tokio::time::timeout(ANSWER_MAX, work).await.expect("it answers in time")
+    let answer = tokio::time::timeout(ANSWER_MAX, work).await;
+    answer.unwrap_or_else(|_| {
+        assert!(!is_victim(), "it hangs, and a victim that aborts would count as one that died at its point");
+        eprintln!("the store did not answer within {ANSWER_MAX:?}");
+        std::process::abort()
+    })
 }
 
 /// The tables in which there are rows, and how many. Totals are not told.
