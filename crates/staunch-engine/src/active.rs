@@ -12,6 +12,7 @@ use staunch_flow::{Effect, Ended, Event, Outcome, Plan, RunOutcome, StepIndex};
 use staunch_store::{AttemptEnd, AttemptKey, Claimed, Commit, Incarnation, NewAttempt, NewEvent, RunHead};
 use tokio::sync::{oneshot, watch};
 
+use crate::attempt::Paid;
 use crate::engine::CancelError;
 use crate::load::Loaded;
 
@@ -32,6 +33,8 @@ pub(crate) enum Change {
         end: AttemptEnd,
         /// What it wrote to `$STAUNCH_OUTPUT`.
         outputs: BTreeMap<String, String>,
+        /// Pays for its result until that is recorded.
+        paid: Paid,
     },
     /// Somebody wants it to stop.
     Cancel {
@@ -195,7 +198,7 @@ impl Active {
     /// Applies a change to the plan and writes what follows into the draft. A change that the plan refuses is dropped.
     fn record(&mut self, change: Change, draft: &mut Draft<'_>) -> Option<Change> {
         match change {
-            Change::Ended { end, outputs } => {
+            Change::Ended { end, outputs, paid } => {
                 let (step, attempt) = (end.key.step, end.key.attempt);
                 let exit_code =
                     end.result.get("exit_code").and_then(Value::as_i64).and_then(|code| i32::try_from(code).ok());
@@ -208,7 +211,7 @@ impl Active {
                 self.advance(event, "step.ended", body, draft)?;
                 self.doomed.remove(&(step, attempt));
                 draft.commit.ended.push(end.clone());
-                Some(Change::Ended { end, outputs })
+                Some(Change::Ended { end, outputs, paid })
             }
             Change::Cancel { force, reply } => {
                 if let Some(outcome) = self.plan.outcome() {
@@ -282,6 +285,18 @@ impl Active {
         self.waiting = changes;
         let lost = |place: &Place, _: &mut InHand| !ours.contains(place);
         self.attempts.extract_if(.., lost).map(|(_, hand)| hand).collect()
+    }
+
+    /// Whether the store holds attempts for us that are not in our hands: the answer that handed them out was lost.
+    pub(crate) fn has_strangers(&self, loaded: &Loaded) -> bool {
+        let ends = |place: &Place| {
+            self.waiting
+                .iter()
+                .chain(&self.committing)
+                .any(|change| matches!(change, Change::Ended { end, .. } if (end.key.step, end.key.attempt) == *place))
+        };
+        let parked = |place: &Place| self.parked.iter().any(|claim| (claim.key.step, claim.key.attempt) == *place);
+        loaded.ours.iter().any(|place| !self.attempts.contains_key(place) && !parked(place) && !ends(place))
     }
 
     /// The run is over, and what was asked of it meanwhile came too late: whoever asked hears so.

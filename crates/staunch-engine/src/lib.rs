@@ -10,6 +10,7 @@ mod deadlines;
 mod dispatch;
 mod engine;
 mod event;
+mod fault;
 mod feed;
 mod inner;
 mod limits;

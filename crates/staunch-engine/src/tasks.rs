@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::FutureExt;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -112,7 +112,12 @@ impl Tasks {
         T: Send + 'static,
         F: FnOnce() -> T + Send + 'static,
     {
-        self.tracker.spawn_blocking(work).await.ok()
+        let done = self.tracker.spawn_blocking(work).await;
+        if done.as_ref().is_err_and(JoinError::is_panic) {
+            self.counts.panics.fetch_add(1, Ordering::Relaxed);
+            tracing::error!("blocking work panicked: this is a bug");
+        }
+        done.ok()
     }
 
     /// Ends when the server stops: every loop of a task waits for this too.

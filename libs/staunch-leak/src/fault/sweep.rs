@@ -129,9 +129,20 @@ impl Manners {
 }
 
 /// How a scenario ended other than well.
-enum Ended {
+pub(super) enum Ended {
     Error(String),
     Panic(String),
+}
+
+impl Ended {
+    /// From what [`caught`] has.
+    pub(super) fn of<E: Display>(caught: Result<Result<(), E>, String>) -> Result<(), Self> {
+        match caught {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(Self::Error(error.to_string())),
+            Err(panic) => Err(Self::Panic(panic)),
+        }
+    }
 }
 
 impl Display for Ended {
@@ -145,11 +156,7 @@ impl Display for Ended {
 
 fn run<E: Display>(plan: Plan, scenario: &mut impl FnMut() -> Result<(), E>) -> (Told, Result<(), Ended>) {
     faults::arm(plan);
-    let ended = match caught(&mut *scenario) {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(error)) => Err(Ended::Error(error.to_string())),
-        Err(panic) => Err(Ended::Panic(panic)),
-    };
+    let ended = Ended::of(caught(&mut *scenario));
     (faults::disarm(), ended)
 }
 
