@@ -17,6 +17,7 @@ use crate::event::Command;
 use crate::fault;
 use crate::feed::Feed;
 use crate::limits::Limits;
+use crate::pressure::Pressure;
 use crate::runner::Runner;
 use crate::tasks::Tasks;
 use crate::workspace::Work;
@@ -47,6 +48,7 @@ pub(crate) struct Inner {
     /// Runs are over whose files can go.
     pub(crate) over: Notify,
     pub(crate) counters: Counters,
+    pub(crate) pressure: Pressure,
     worker: Mutex<Incarnation>,
     began: Instant,
 }
@@ -109,6 +111,7 @@ impl Inner {
             hint: Notify::new(),
             over: Notify::new(),
             counters: Counters::default(),
+            pressure: Pressure::default(),
             worker: Mutex::new(worker),
             began: Instant::now(),
             limits,
