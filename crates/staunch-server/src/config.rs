@@ -11,6 +11,7 @@ use staunch_guard::{Cidr, CidrError, ForwardedBy, Proxies};
 use staunch_store::StoreError;
 
 use crate::allocator::Allocator;
+use crate::lookout::WatchConfig;
 use crate::rate::{Rates, Throttle};
 use crate::serve::is_loopback;
 
@@ -35,6 +36,8 @@ pub struct ServerConfig {
     pub rates: Rates,
     /// The process's allocator, which only the binary knows.
     pub allocator: Allocator,
+    /// How the server watches what its process holds.
+    pub watch: WatchConfig,
 }
 
 /// Why a server cannot be bound.
@@ -104,6 +107,7 @@ impl Default for ServerConfig {
             session_absolute: Duration::from_secs(12 * 3_600),
             rates: Rates::default(),
             allocator: Allocator::SYSTEM,
+            watch: WatchConfig::default(),
         }
     }
 }
