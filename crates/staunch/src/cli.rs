@@ -13,7 +13,7 @@ pub(crate) use accounts::{
     Role, Token, TokenCommand, TokenCreate, TokenList, TokenRevoke, User, UserChange, UserCommand, UserCreate,
     UserDelete, UserList, UserRescue, UserSessions, UserShow,
 };
-pub(crate) use health::Memory;
+pub(crate) use health::{Doctor, Memory, Top};
 
 const AFTER_HELP: &str = "\
 Exit codes: 0 ok, 1 run failed, 2 usage, 3 invalid workflow, 4 not found, 5 not allowed,
@@ -79,7 +79,10 @@ pub(crate) enum Command {
     Token(Token),
     /// Show what the server holds, and whether any of it grows
     Memory(Memory),
-
+    /// Watch the server live; `q` quits
+    Top(Top),
+    /// Say in words whether the server is well, and what to do if it is not
+    Doctor(Doctor),
     /// Show the configuration
     Config(ConfigCommand),
     /// Print a completion script for a shell

@@ -4,6 +4,7 @@ mod cli;
 mod client;
 mod cmd;
 mod config;
+mod doctor;
 mod exit;
 mod failure;
 mod follow;
@@ -15,6 +16,7 @@ mod render;
 mod report;
 mod secret;
 mod serve;
+mod top;
 
 use std::process::ExitCode;
 

@@ -11,4 +11,14 @@ impl Client {
         let query = fresh.then(|| ("fresh", "1".to_owned()));
         self.get("/memory", query.as_slice())
     }
+
+    /// Its metrics, as Prometheus reads them.
+    pub(crate) fn metrics(&self) -> Result<String, Failure> {
+        self.text("/metrics")
+    }
+
+    /// Whether it is ready, and what was looked at. One that is not ready says so in its answer, which is then the failure.
+    pub(crate) fn ready(&self) -> Result<String, Failure> {
+        self.text("/readyz?verbose=1")
+    }
 }

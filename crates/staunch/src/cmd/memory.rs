@@ -26,7 +26,7 @@ pub(super) fn run(arguments: &cli::Memory, all: &AllFlags, terminal: &mut Termin
 }
 
 /// The color of a state; none if it says nothing in particular.
-pub(super) fn ink(growth: Growth) -> Option<Ink> {
+fn ink(growth: Growth) -> Option<Ink> {
     match growth {
         Growth::Insufficient => Some(Ink::Faint),
         Growth::Stable => Some(Ink::Good),
@@ -37,7 +37,7 @@ pub(super) fn ink(growth: Growth) -> Option<Ink> {
 }
 
 /// The word of a state.
-pub(super) fn word(growth: Growth) -> &'static str {
+pub(crate) fn growth_word(growth: Growth) -> &'static str {
     match growth {
         Growth::Insufficient => "insufficient",
         Growth::Stable => "stable",
@@ -75,8 +75,11 @@ fn sizes(memory: &Memory) -> Table {
 fn resources(memory: &Memory) -> Table {
     let mut table = Table::new(&["resource", ">value", "state", ">per run, at most", "limit in"]);
     for resource in &memory.resources {
-        let state =
-            if resource.counts { word(resource.state).to_owned() } else { format!("({})", word(resource.state)) };
+        let state = if resource.counts {
+            growth_word(resource.state).to_owned()
+        } else {
+            format!("({})", growth_word(resource.state))
+        };
         table.row(vec![
             (resource.name.clone(), None),
             (quantity(resource, resource.value), Some(Ink::Strong)),
@@ -106,7 +109,7 @@ fn stores(memory: &Memory) -> Table {
 }
 
 /// A number of a resource in its unit.
-pub(super) fn quantity(resource: &WatchedResource, value: u64) -> String {
+fn quantity(resource: &WatchedResource, value: u64) -> String {
     if resource.unit == "bytes" { bytes(value) } else { value.to_string() }
 }
 
@@ -117,7 +120,7 @@ fn rate_of(resource: &WatchedResource, rate: GrowthRate) -> String {
 }
 
 /// How long until a limit is reached.
-pub(super) fn eta(seconds: u64) -> String {
+fn eta(seconds: u64) -> String {
     match seconds {
         ..=5_999 => format!("{} min", seconds / 60),
         6_000..=172_799 => format!("{} h", seconds / 3_600),

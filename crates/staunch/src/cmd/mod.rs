@@ -3,6 +3,7 @@
 mod cancel;
 mod completions;
 mod config;
+mod doctor;
 mod invoke;
 mod logs;
 mod memory;
@@ -12,6 +13,7 @@ mod rescue;
 mod run;
 mod runs;
 mod token;
+mod top;
 mod user;
 mod validate;
 mod version;
@@ -19,3 +21,4 @@ mod watch;
 mod workflows;
 
 pub(crate) use invoke::main;
+pub(crate) use memory::growth_word;

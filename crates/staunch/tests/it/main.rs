@@ -9,6 +9,7 @@ mod driver;
 mod examples;
 mod kills;
 mod proxy;
+mod seat;
 mod teller;
 
 mod accounts;
