@@ -29,9 +29,11 @@ pub enum Kind {
     Pressure,
     /// Removes what has expired of accounts and of rate limits.
     Sweep,
+    /// Watches what the process holds.
+    Census,
 }
 
-const KINDS: [Kind; 8] = [
+const KINDS: [Kind; 9] = [
     Kind::Dispatch,
     Kind::Watch,
     Kind::Upkeep,
@@ -40,6 +42,7 @@ const KINDS: [Kind; 8] = [
     Kind::Account,
     Kind::Pressure,
     Kind::Sweep,
+    Kind::Census,
 ];
 
 impl Kind {
@@ -54,6 +57,7 @@ impl Kind {
             Self::Account => "account",
             Self::Pressure => "pressure",
             Self::Sweep => "sweep",
+            Self::Census => "census",
         }
     }
 }

@@ -12,6 +12,7 @@ use staunch_store::StoreError;
 
 use crate::allocator::Allocator;
 use crate::debug::DebugListen;
+use crate::lookout::WatchConfig;
 use crate::pressure::Ceiling;
 use crate::rate::{Rates, Throttle};
 use crate::serve::is_loopback;
@@ -41,6 +42,8 @@ pub struct ServerConfig {
     pub ceiling: Option<Ceiling>,
     /// The process's allocator, which only the binary knows.
     pub allocator: Allocator,
+    /// How the server watches what its process holds.
+    pub watch: WatchConfig,
 }
 
 /// Why a server cannot be bound.
@@ -112,6 +115,7 @@ impl Default for ServerConfig {
             debug_listen: None,
             ceiling: None,
             allocator: Allocator::SYSTEM,
+            watch: WatchConfig::default(),
         }
     }
 }

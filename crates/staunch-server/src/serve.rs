@@ -26,10 +26,10 @@ use crate::auth::{Peer, sweep};
 use crate::bounds::{CONNECTION_BUFFER_BYTES, HEAD_BYTES_MAX, HEADERS_MAX, Times};
 use crate::config::{BindError, ServerConfig};
 use crate::debug::{self, DebugListen, SocketFile};
-use crate::pressure;
 use crate::router::build;
 use crate::stall::Impatient;
 use crate::tally::{Open, Tally};
+use crate::{lookout, pressure};
 
 /// A server that listens. It serves until the engine's tasks are told to stop, or [`Server::close`].
 #[derive(Debug)]
@@ -103,6 +103,7 @@ pub async fn bind_with(
         tasks.spawn(Kind::Pressure, pressure::watch(engine, ceiling.clone(), server.room.stop.clone()));
     }
     tasks.spawn(Kind::Sweep, sweep(Arc::clone(&app.auth), server.room.stop.clone()));
+    tasks.spawn(Kind::Census, lookout::watch(app, server.room.stop.clone()));
     Ok(Server { closed, debug, ..server })
 }
 

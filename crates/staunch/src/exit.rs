@@ -48,6 +48,9 @@ impl Exit {
         Self::Interrupted,
     ];
 
+    /// A check that cannot tell, as programs of that kind have it: 2.
+    pub(crate) const CANNOT_TELL: Self = Self::Usage;
+
     /// The number the shell sees.
     pub(crate) const fn code(self) -> u8 {
         self as u8

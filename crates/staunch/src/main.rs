@@ -5,6 +5,7 @@ mod cli;
 mod client;
 mod cmd;
 mod config;
+mod doctor;
 mod exit;
 mod failure;
 mod follow;
@@ -16,6 +17,7 @@ mod render;
 mod report;
 mod secret;
 mod serve;
+mod top;
 
 use std::process::ExitCode;
 

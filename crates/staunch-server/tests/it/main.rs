@@ -11,6 +11,7 @@ mod csrf;
 mod debug;
 mod live;
 mod logs;
+mod memory;
 mod metrics;
 mod pages;
 mod pressure;

@@ -75,6 +75,11 @@ impl Client {
         Self { credential, ..self }
     }
 
+    /// The server's address.
+    pub(crate) fn base(&self) -> &str {
+        &self.base
+    }
+
     /// Whether it asks without saying who it is.
     pub(crate) fn is_nobody(&self) -> bool {
         matches!(self.credential, Credential::Nobody)
@@ -154,6 +159,14 @@ impl Client {
         }
         let recent = self.runs(&[("limit", RECENT.to_string())])?.items;
         one_of(given, &recent)
+    }
+
+    /// A text that stands beside the API, such as `/metrics`; none of ours has more than a few MiB.
+    pub(super) fn text(&self, path: &str) -> Result<String, Failure> {
+        let url = format!("{}{path}", self.base);
+        let answer = self.accept(self.retry(|| self.getting(&url).call())?)?;
+        let mut body = answer.into_body();
+        body.with_config().limit(ANSWER_BYTES_MAX).read_to_string().map_err(|error| self.unreachable(&error))
     }
 
     /// Asks for a resource.

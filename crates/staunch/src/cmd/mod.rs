@@ -3,14 +3,17 @@
 mod cancel;
 mod completions;
 mod config;
+mod doctor;
 mod invoke;
 mod logs;
+mod memory;
 mod prompt;
 mod rerun;
 mod rescue;
 mod run;
 mod runs;
 mod token;
+mod top;
 mod user;
 mod validate;
 mod version;
@@ -18,3 +21,4 @@ mod watch;
 mod workflows;
 
 pub(crate) use invoke::main;
+pub(crate) use memory::growth_word;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use staunch_engine::{CloseCount, Engine, EngineConfig};
-use staunch_server::{Allocator, BindError, Ceiling, Gauge, Server, ServerConfig, bind_with};
+use staunch_server::{Allocator, BindError, Ceiling, Gauge, Server, ServerConfig, WatchConfig, bind_with};
 use staunch_store::{Accounts, Durability, Sqlite, Store};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -193,7 +193,7 @@ async fn enter(
 ) -> Result<(Server, Option<SetupLink>), Failure> {
     let gauge = Gauge::new(config.memory_bytes.value, allocator, Path::new("/")).map(Arc::new);
     let ceiling = gauge.map(|gauge| Ceiling { part: Arc::new(move || gauge.part()), purge: allocator::purge() });
-    let told = ServerConfig { allocator, ceiling, ..door::server(config) };
+    let told = ServerConfig { allocator, ceiling, watch: watched(config, place), ..door::server(config) };
     let bound = bind_with(engine.clone(), Arc::clone(accounts), &told).await;
     let server = bound.map_err(|error| not_bound(config, &error))?;
     door::warn_if_plain(config);
@@ -204,6 +204,16 @@ async fn enter(
             server.close().await;
             Err(failure)
         }
+    }
+}
+
+/// How the server watches itself: against what it may use, and with room for heap profiles.
+fn watched(config: &Config, place: &Place) -> WatchConfig {
+    let granted = grant::grant(&config.memory_bytes, Path::new("/"));
+    WatchConfig {
+        granted: granted.map(|grant| grant.bytes),
+        profiles: Some(place.data.join("profiles")),
+        ..WatchConfig::default()
     }
 }
 

@@ -9,6 +9,7 @@ mod driver;
 mod examples;
 mod kills;
 mod proxy;
+mod seat;
 mod teller;
 
 mod accounts;
@@ -16,6 +17,7 @@ mod browser;
 mod commands;
 mod config;
 mod credentials;
+mod health;
 mod local;
 mod logs;
 mod profile;

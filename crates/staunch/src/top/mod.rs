@@ -1,0 +1,6 @@
+//! What `staunch top` draws.
+
+mod past;
+mod screen;
+
+pub(crate) use screen::{Screen, draw};
