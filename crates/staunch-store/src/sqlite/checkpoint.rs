@@ -194,7 +194,7 @@ mod tests {
 
     staunch_leak::alone! {
         /// Whatever checkpoint fails, it is told; no row is lost, and the next one puts all away.
-        fn ground_g5_a_checkpoint_that_fails_is_told_and_made_up_for() {
+        fn a_checkpoint_that_fails_is_told_and_made_up_for() {
             quiet_on_purpose();
             let place = tempfile::tempdir().unwrap();
             let root = place.path();

@@ -233,7 +233,7 @@ mod tests {
 
     staunch_leak::alone! {
         /// Whatever fails, the directory is nobody's afterwards; if free space cannot be told, that is known, and nobody is refused.
-        fn ground_g5_a_directory_that_cannot_be_held_is_free() {
+        fn a_directory_that_cannot_be_held_is_free() {
             quiet_on_purpose();
             let place = tempfile::tempdir().unwrap();
             let path = place.path().join("data");
