@@ -116,7 +116,8 @@ mod tests {
     use staunch_leak::Options;
     use staunch_leak::fault::{Manners, all_faults_then};
 
-    use super::super::{Durability, connection, tests::LIMITS};
+    use super::super::tests::{LIMITS, quiet_on_purpose};
+    use super::super::{Durability, connection};
     use super::{Checkpointer, LOOK, PAGES, ROWS, WAL_BYTES_MAX};
 
     /// A writer with one table, nothing of it in the database file yet.
@@ -193,8 +194,8 @@ mod tests {
 
     staunch_leak::alone! {
         /// Whatever checkpoint fails, it is told; no row is lost, and the next one puts all away.
-        fn ground_g5_a_checkpoint_that_fails_is_told_and_made_up_for() {
-            std::panic::set_hook(Box::new(|_| {}));
+        fn a_checkpoint_that_fails_is_told_and_made_up_for() {
+            quiet_on_purpose();
             let place = tempfile::tempdir().unwrap();
             let root = place.path();
             let (file, wal) = (root.join("staunch.db"), root.join("staunch.db-wal"));

@@ -140,7 +140,7 @@ mod tests {
 
     use std::sync::mpsc::sync_channel;
 
-    use super::super::tests::LIMITS;
+    use super::super::tests::{LIMITS, quiet_on_purpose};
     use super::super::{Durability, Sqlite};
     use super::THREADS_MAX;
     use crate::{Store, StoreError};
@@ -150,7 +150,7 @@ mod tests {
 
     #[test]
     fn reads_that_panic_leave_as_many_readers_as_there_were() {
-        std::panic::set_hook(Box::new(|_| {}));
+        quiet_on_purpose();
         let place = tempfile::tempdir().unwrap();
         let store = Sqlite::open(place.path(), LIMITS, Durability::Off).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

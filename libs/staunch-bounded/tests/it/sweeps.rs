@@ -1,6 +1,8 @@
 //! Each reservation refused in turn: whatever was taken before is given back.
 
-use staunch_bounded::{Budget, ByteRing, OverBudget};
+use std::time::Duration;
+
+use staunch_bounded::{Bounds, Budget, ByteRing, OverBudget, Policy, TtlMap};
 use staunch_leak::Options;
 use staunch_leak::fault::{Manners, all_faults};
 
@@ -18,6 +20,26 @@ staunch_leak::alone! {
             Ok::<(), OverBudget>(())
         });
         assert_eq!(swept.unwrap().points, 11);
+        assert_eq!(process.used(), 0);
+    }
+
+    /// Entries hold the charges that pay for them: what is evicted, replaced or swept pays back, wherever the next one is refused.
+    fn ground_g6_a_map_of_charged_entries_pays_back_wherever_one_is_refused() {
+        std::panic::set_hook(Box::new(|_| {}));
+        let process = Budget::root("process", 10_000);
+        let bounds = Bounds { entries_max: 5, bytes_max: 1_000, age_max: Duration::from_secs(60) };
+        let swept = all_faults(&Options::default().budget(&process), Manners::default(), || {
+            let mut map = TtlMap::new("sessions", bounds, Policy::EvictOldest);
+            for n in 0..12u64 {
+                let charge = process.try_reserve(100)?;
+                map.insert(n % 8, (vec![0u8; 100], charge), 100, Duration::from_secs(n)).expect("the oldest make room");
+                assert_eq!(process.used(), map.bytes(), "an entry and its charge go together");
+            }
+            map.sweep(Duration::from_secs(65), usize::MAX);
+            assert_eq!(process.used(), map.bytes());
+            Ok::<(), OverBudget>(())
+        });
+        assert_eq!(swept.unwrap().points, 12);
         assert_eq!(process.used(), 0);
     }
 

@@ -11,7 +11,7 @@ use tokio::sync::oneshot::{self, Receiver};
 
 use super::super::directory::Directory;
 use super::super::tally::Tally;
-use super::super::tests::LIMITS;
+use super::super::tests::{LIMITS, quiet_on_purpose};
 use super::super::turn::Turn;
 use super::super::{Counts, Durability, Ground, connection, schema};
 use super::{IDLE, Pending, Work, Writer};
@@ -62,6 +62,7 @@ fn file(place: &Path) -> PathBuf {
 staunch_leak::alone! {
     /// Whatever fails, each caller hears whether its own operation is there; the refused one leaves nothing.
     fn ground_g5_a_group_survives_a_failure_at_each_point() {
+        quiet_on_purpose();
         let root = tempfile::tempdir().unwrap();
         // Made once: what is swept is the group.
         drop(writer(root.path()).unwrap());
