@@ -15,7 +15,7 @@ use crate::told;
 const QUICK: &str = "steps:\n  - { id: a, run: ':' }\n";
 
 /// An engine that keeps one run of a workflow, has two, and fails at a point of its retention. What it says then.
-fn keeps_one(point: &str, manner: Manner, check: impl AsyncFn(&Engine)) -> Vec<String> {
+fn keeps_one(point: &str, manner: Manner, check: impl AsyncFnOnce(&Engine)) -> Vec<String> {
     told::listen();
     let place = tempfile::tempdir().unwrap();
     let runtime = current_thread();
