@@ -130,6 +130,13 @@ impl Dispatch {
         self.commit(commit, 0, Duration::ZERO);
     }
 
+    /// The end of a run is on disk.
+    pub(super) fn ended(&mut self, run: RunId, outcome: RunOutcome) {
+        self.inner.run_ended(run, outcome);
+        self.deadlines.remove(run);
+        self.let_go(run);
+    }
+
     pub(super) fn recorded(&mut self, commit: &Commit, version: u64, claimed: Vec<Claimed>) {
         let run = commit.run;
         self.kills_due |= !commit.kill.is_empty();
@@ -152,9 +159,7 @@ impl Dispatch {
             if let Some(Held::Active(active)) = self.runs.get_mut(&run) {
                 active.refuse_rest(outcome);
             }
-            self.inner.run_ended(run, outcome);
-            self.deadlines.remove(run);
-            self.let_go(run);
+            self.ended(run, outcome);
         } else {
             self.flush_soon(run);
         }

@@ -137,7 +137,10 @@ impl Dispatch {
         }
         if let Some(outcome) = over {
             active.refuse_rest(outcome);
-            return self.let_go(run);
+            // Recorded by a commit of ours whose answer was lost, maybe: what follows from the end follows now.
+            self.ended(run, outcome);
+            self.inner.feed.wake(run);
+            return;
         }
         let startable = |claimed: &Claimed, plan: &Plan| {
             plan.step(claimed.key.step) == StepState::InFlight { attempt: claimed.key.attempt }

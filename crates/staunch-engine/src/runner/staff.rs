@@ -90,10 +90,14 @@ impl Keeper {
     /// Tells it to kill its step.
     ///
     /// # Errors
-    /// It cannot be told: it is dead, or no memory is to be had.
+    /// It lives and cannot be told: no memory is to be had, say.
     pub(super) fn kill_step(&self, force: bool) -> io::Result<()> {
         fault_point!("keeper.kill")?;
-        wire::send(&self.socket, &[if force { wire::KILL_NOW } else { wire::KILL }], &[])?;
+        match wire::send(&self.socket, &[if force { wire::KILL_NOW } else { wire::KILL }], &[]) {
+            // If it is dead we hear that from its socket, and before that what it had to say.
+            Err(error) if matches!(error.raw_os_error(), Some(libc::EPIPE | libc::ECONNRESET)) => return Ok(()),
+            sent => sent?,
+        }
         if let Some(pid) = i32::try_from(self.process.id()).ok().and_then(Pid::from_raw) {
             // Somebody may have stopped it. It is not reaped before it is dismissed, so the number is its own.
             rustix::process::kill_process(pid, Signal::CONT).ok();

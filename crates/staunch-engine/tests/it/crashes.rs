@@ -14,20 +14,19 @@ use crate::life::{self, SLEEPER, open, second_life, submit};
 use crate::runner_kit::{keeper, marked, wait_for};
 use crate::sweeps::{is_long, ours};
 
-/// Where victims live; this process and they must know the same one.
-fn place(name: &str) -> PathBuf {
-    std::env::temp_dir().join(format!("staunch-crash-{name}"))
-}
+/// Tells victims where they live.
+const PLACE: &str = "STAUNCH_TEST_PLACE";
 
 /// A victim's life: what it was told to be accepted, it writes down.
-fn live(place: &Path, script: impl AsyncFnOnce(&Engine, &dyn Fn(RunId)) -> Result<(), String>) {
+fn live(script: impl AsyncFnOnce(&Engine, &dyn Fn(RunId)) -> Result<(), String>) {
+    let place = PathBuf::from(std::env::var_os(PLACE).unwrap());
     let accepted = |run: RunId| {
         let file = std::fs::OpenOptions::new().create(true).append(true).open(place.join("accepted"));
         writeln!(file.unwrap(), "{run}").unwrap();
     };
     let runtime = current_thread();
     runtime.block_on(async {
-        let engine = open(place, &keeper()).await.unwrap();
+        let engine = open(&place, &keeper()).await.unwrap();
         script(&engine, &accepted).await.unwrap();
         assert_eq!(engine.close().await, staunch_engine::CloseCount::default());
     });
@@ -69,20 +68,23 @@ async fn kept(place: &Path) -> Result<(), String> {
 }
 
 fn sweep(name: &str) -> Swept {
-    let place = place(name);
-    std::fs::remove_dir_all(&place).ok();
-    std::fs::create_dir_all(&place).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let place = directory.path().join("place");
+    std::fs::create_dir(&place).unwrap();
     let reach = Reach::first(ours).hits(if is_long() { 4 } else { 1 });
-    let again = || this_test(&name_of_test(module_path!(), name));
+    let again = || {
+        let mut again = this_test(&name_of_test(module_path!(), name));
+        again.env(PLACE, &place);
+        again
+    };
     let swept = named_crashes(&Options::default().files_under(&place), &reach, again, |crash| check(&place, crash));
-    std::fs::remove_dir_all(&place).unwrap();
     swept.unwrap_or_else(|broken| panic!("{broken}\n{}", life::wrong()))
 }
 
 staunch_leak::alone! {
     fn ground_g5_a_server_that_works_dies_at_each_point() {
         if is_victim() {
-            return victim(|| live(&place("ground_g5_a_server_that_works_dies_at_each_point"), async |engine, accepted| {
+            return victim(|| live(async |engine, accepted| {
                 let run = submit(engine, crate::sweeps::WORK).await?;
                 accepted(run);
                 life::ended(engine, run).await.map(drop)
@@ -93,7 +95,7 @@ staunch_leak::alone! {
 
     fn ground_g5_a_server_that_cancels_dies_at_each_point() {
         if is_victim() {
-            return victim(|| live(&place("ground_g5_a_server_that_cancels_dies_at_each_point"), async |engine, accepted| {
+            return victim(|| live(async |engine, accepted| {
                 let run = submit(engine, &format!("name: {SLEEPER}\nsteps:\n  - {{ id: a, run: 'exec sleep 1000' }}\n")).await?;
                 accepted(run);
                 life::until(engine, run, |view| view.row.started_at.is_some()).await?;

@@ -4,8 +4,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use staunch_engine::runner::{Exit, How, Start};
-use staunch_engine::{CloseCount, Engine};
+use staunch_engine::{CloseCount, Engine, Limits};
 use staunch_flow::Outcome;
+use staunch_leak::fault::faults::{self, Manner};
 use staunch_leak::gate::current_thread;
 use staunch_leak::{Options, no_growth};
 
@@ -221,9 +222,38 @@ staunch_leak::alone! {
         room.close();
     }
 
+    /// The text is new each time, and what is kept of texts is bounded by bytes.
+    fn ground_g6_catalog_that_forgets_the_oldest_revisions() {
+        let room = Room::within(Limits { catalog_bytes_max: 40 << 10, ..life::tight() }, |_| ());
+        let number = std::cell::Cell::new(0);
+        room.rounds(&room.options().warm_ups(3).rounds(5), || {
+            for _ in 0..10 {
+                number.set(number.get() + 1);
+                let text = format!("name: n\nsteps:\n  - {{ id: a, run: 'touch {:08}' }}\n", number.get());
+                let run = room.runtime.block_on(life::submit(&room.engine, &text)).unwrap();
+                room.runtime.block_on(bed::ended(&room.engine, run));
+            }
+            room.rest();
+            assert!(room.engine.catalog().bytes() <= 40 << 10);
+        });
+        room.close();
+    }
+
+    /// For want of a descriptor, say: nothing about the file changes, and it is read again all the same.
+    fn ground_g6_catalog_whose_file_cannot_be_read_once() {
+        faults::arm_at("catalog.read", 0, false, Manner::Error);
+        let room = Room::with(|place| {
+            std::fs::create_dir(place.join("workflows")).unwrap();
+            write(place, "stays.yaml", GOOD);
+        });
+        assert_eq!(faults::disarm().failed.map(|fault| fault.point), Some("catalog.read"));
+        room.runtime.block_on(known(&room.engine, &["stays"], 0));
+        room.close();
+    }
+
     /// A file that changes to and fro, one that breaks and is mended, one that comes and goes.
     fn ground_g6_catalog_that_is_read_again() {
-        let room = Room::with(&keeper(), |place| {
+        let room = Room::with(|place| {
             std::fs::create_dir(place.join("workflows")).unwrap();
             write(place, "stays.yaml", GOOD);
         });

@@ -18,6 +18,7 @@ mod runner_nasty;
 mod runner_refused;
 mod sweeps;
 mod told;
+mod upkeep;
 
 #[global_allocator]
 static COUNTING: staunch_leak::Counting = staunch_leak::Counting::new();

@@ -1,11 +1,10 @@
 //! An engine that lives on while a gate looks at what each run leaves.
 
-use std::ffi::OsString;
 use std::rc::Rc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use staunch_engine::{CloseCount, Engine, RunView};
+use staunch_engine::{CloseCount, Engine, Limits, RunView};
 use staunch_leak::fault::faults::{self, Manner};
 use staunch_leak::{Options, no_growth};
 use staunch_store::{Results, RunId};
@@ -31,18 +30,23 @@ pub(crate) struct At(pub(crate) &'static str, pub(crate) u64);
 
 impl Room {
     pub(crate) fn new() -> Self {
-        Self::with(&keeper(), |_| ())
+        Self::with(|_| ())
     }
 
     /// `furnish` puts into the directory what shall be there before the engine is opened.
-    pub(crate) fn with(keeper: &[OsString], furnish: impl FnOnce(&std::path::Path)) -> Self {
+    pub(crate) fn with(furnish: impl FnOnce(&std::path::Path)) -> Self {
+        Self::within(life::tight(), furnish)
+    }
+
+    /// The same, with other bounds.
+    pub(crate) fn within(limits: Limits, furnish: impl FnOnce(&std::path::Path)) -> Self {
         let place = tempfile::tempdir().unwrap();
         furnish(place.path());
         // One thread for all that goes on beside the test's: with more, which of them is warm would be up to chance.
         let mut builder = Builder::new_multi_thread();
         let runtime = builder.worker_threads(1).enable_all().thread_keep_alive(Duration::from_millis(10)).build();
         let runtime = Rc::new(runtime.unwrap());
-        let engine = runtime.block_on(life::open(place.path(), keeper)).unwrap();
+        let engine = runtime.block_on(life::open_with(place.path(), &keeper(), limits)).unwrap();
         runtime.block_on(warm(&engine));
         Self { runtime, engine, place }
     }
@@ -60,6 +64,7 @@ impl Room {
             put("keepers", stats.keepers);
             put("runs watched", engine.feed().len() as u64);
             put("attempts in flight", usage.attempts_in_flight);
+            engine.tasks().alive_by_kind().for_each(|(kind, alive)| put(kind, alive));
             stats.budgets.iter().for_each(|(budget, used, _)| put(budget, *used));
             usage.runs.iter().filter(|(state, _)| *state != "ended").for_each(|(state, runs)| put(state, *runs));
         };

@@ -1,8 +1,10 @@
 //! Each point where the engine does I/O fails in turn, in a whole life of an engine with a real store and real processes.
 
+use std::io;
+use std::path::Path;
 use std::time::Duration;
 
-use staunch_engine::{Engine, Rerun};
+use staunch_engine::{Engine, Rerun, Submission, Target};
 use staunch_flow::RunOutcome;
 use staunch_leak::Options;
 use staunch_leak::fault::{Manners, Reach, Swept, faults, named_faults};
@@ -78,14 +80,45 @@ async fn be_nasty(engine: &Engine) -> Result<(), String> {
     if summary == "succeeded: leaks succeeded 1, kills failed 1, long succeeded 1" { Ok(()) } else { Err(summary) }
 }
 
+/// By the name of a file, which another file wants too.
+async fn by_name(engine: &Engine) -> Result<(), String> {
+    let target = Target::Name("named".to_owned());
+    let submission = Submission { target, inputs: Default::default(), trigger: "test".to_owned(), key: None };
+    let run = engine.submit(submission).await.map_err(|error| error.to_string())?.run;
+    succeeded(ended(engine, run).await?.row.outcome)
+}
+
+/// A workflows directory for [`by_name`].
+fn name(place: &Path) -> io::Result<()> {
+    let workflows = place.join("workflows");
+    std::fs::create_dir(&workflows)?;
+    std::fs::write(workflows.join("a.yaml"), "name: named\nsteps:\n  - { run: ':' }\n")?;
+    std::fs::write(workflows.join("c.yaml"), "name: named\nsteps:\n  - { run: ':' }\n")
+}
+
+fn nothing(_: &Path) -> io::Result<()> {
+    Ok(())
+}
+
 fn succeeded(outcome: Option<RunOutcome>) -> Result<(), String> {
     if outcome == Some(RunOutcome::Succeeded) { Ok(()) } else { Err(format!("{outcome:?}")) }
 }
 
 /// The engine's own points, and each reservation. Those of the store are swept by its own tests, and here only in the long form.
 pub(crate) fn ours(name: &str) -> bool {
-    const AREAS: [&str; 10] =
-        ["engine", "runner", "sealer", "keeper", "orphans", "strays", "workspace", "output", "result", "budget"];
+    const AREAS: [&str; 11] = [
+        "catalog",
+        "engine",
+        "runner",
+        "sealer",
+        "keeper",
+        "orphans",
+        "strays",
+        "workspace",
+        "output",
+        "result",
+        "budget",
+    ];
     is_long() || AREAS.contains(&name.split('.').next().unwrap_or_default()) || name == "upkeep.recover"
 }
 
@@ -99,6 +132,8 @@ fn reach() -> Reach {
 
 /// Where another way is as good, so that nothing has to be said.
 const QUIET: &[(&str, &str)] = &[
+    ("catalog.list", "it is listed again at once, and until then shown as broken"),
+    ("catalog.read", "it is read again at once, and until then shown as broken"),
     ("orphans.look", "the next round looks again, a millisecond later"),
     ("result.build", "it stands in the result of a step that has failed anyway"),
     ("workspace.aside", "a home that cannot be put aside is removed"),
@@ -113,11 +148,16 @@ fn is_quiet(point: &str) -> bool {
 const SETTLES: Duration = Duration::from_secs(1);
 
 /// A sweep in one manner, so that several can run at once.
-fn sweep(manners: Manners, script: &impl AsyncFn(&Engine) -> Result<(), String>) -> Swept {
+fn sweep(
+    manners: Manners,
+    furnish: impl Fn(&Path) -> io::Result<()>,
+    script: &impl AsyncFn(&Engine) -> Result<(), String>,
+) -> Swept {
     told::listen();
     let keeper = keeper();
     let swept = named_faults(&Options::default().settle_max(SETTLES), manners, &reach(), || {
         let data = tempfile::tempdir().map_err(|error| error.to_string())?;
+        furnish(data.path()).map_err(|error| error.to_string())?;
         match lives(data.path(), &keeper, script) {
             Ok(()) if life::wrong().is_empty() => {
                 faults::failed().filter(|fault| is_quiet(fault.point)).map_or(Ok(()), |fault| Err(fault.to_string()))
@@ -136,30 +176,34 @@ const PANIC: Manners = Manners { panic: true, ..NONE };
 
 staunch_leak::alone! {
     fn ground_g5_an_engine_that_works_fails_once_at_each_point() {
-        assert!(sweep(ONCE, &work).points >= 25);
+        assert!(sweep(ONCE, nothing, &work).points >= 25);
     }
 
     fn ground_g5_an_engine_that_works_fails_from_each_point_on() {
-        assert!(sweep(FROM_THEN_ON, &work).points >= 25);
+        assert!(sweep(FROM_THEN_ON, nothing, &work).points >= 25);
     }
 
     fn ground_g5_an_engine_that_works_panics_at_each_point() {
-        assert!(sweep(PANIC, &work).points >= 25);
+        assert!(sweep(PANIC, nothing, &work).points >= 25);
     }
 
     fn ground_g5_an_engine_that_cancels_fails_once_at_each_point() {
-        assert!(sweep(ONCE, &cancel).points >= 25);
+        assert!(sweep(ONCE, nothing, &cancel).points >= 25);
     }
 
     fn ground_g5_an_engine_that_cancels_panics_at_each_point() {
-        assert!(sweep(PANIC, &cancel).points >= 25);
+        assert!(sweep(PANIC, nothing, &cancel).points >= 25);
+    }
+
+    fn ground_g5_an_engine_with_a_catalog_fails_once_at_each_point() {
+        assert!(sweep(ONCE, name, &by_name).points >= 25);
     }
 
     fn ground_g5_an_engine_with_nasty_steps_fails_once_at_each_point() {
-        assert!(sweep(ONCE, &be_nasty).points >= 25);
+        assert!(sweep(ONCE, nothing, &be_nasty).points >= 25);
     }
 
     fn ground_g5_an_engine_with_nasty_steps_panics_at_each_point() {
-        assert!(sweep(PANIC, &be_nasty).points >= 25);
+        assert!(sweep(PANIC, nothing, &be_nasty).points >= 25);
     }
 }
