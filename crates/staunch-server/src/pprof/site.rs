@@ -1,6 +1,6 @@
 //! Where an allocation is said to come from: the innermost function that is no library's means of allocating.
 
-use super::profile::{Profile, Sample};
+use super::profile::{Line, Profile, Sample};
 
 /// What names of functions begin with that only pass a request for memory on.
 const MEANS: [&str; 14] = [
@@ -31,6 +31,15 @@ pub(super) struct Site {
     pub(super) bytes: i64,
 }
 
+/// The function, and where it stands if that is known.
+fn named(line: &Line) -> String {
+    if line.file.is_empty() {
+        line.function.clone()
+    } else {
+        format!("{} ({}:{})", line.function, line.file, line.line)
+    }
+}
+
 impl Profile {
     /// All sites, the one with the most bytes first.
     pub(super) fn sites(&self) -> Vec<Site> {
@@ -49,13 +58,16 @@ impl Profile {
 
     /// The function that a sample is said to come from.
     pub(super) fn site(&self, sample: &Sample) -> String {
-        let names = || {
+        let lines = || {
             let frames = sample.stack.iter().map(|place| &self.frames()[*place]);
-            frames.flat_map(|frame| &frame.lines).map(|line| line.function.as_str())
+            frames.flat_map(|frame| &frame.lines)
         };
-        let own = names().find(|name| !MEANS.iter().any(|means| name.starts_with(means)));
-        match (own.or_else(|| names().next()), sample.stack.first()) {
-            (Some(name), _) => name.to_owned(),
+        let own = lines().find(|line| {
+            // With line tables, names are short and Rust's own files are below here.
+            !line.file.starts_with("/rustc/") && !MEANS.iter().any(|means| line.function.starts_with(means))
+        });
+        match (own.or_else(|| lines().next()), sample.stack.first()) {
+            (Some(line), _) => line.function.clone(),
             (None, Some(place)) => format!("{:#x}", self.frames()[*place].address),
             (None, None) => "nowhere".to_owned(),
         }
@@ -79,7 +91,7 @@ impl Profile {
             let stacks = self.samples().iter().filter(|sample| self.site(sample) == site.name);
             let Some(largest) = stacks.max_by_key(|sample| sample.bytes.abs()) else { continue };
             for frame in largest.stack.iter().map(|place| &self.frames()[*place]) {
-                let names: Vec<&str> = frame.lines.iter().map(|line| line.function.as_str()).collect();
+                let names: Vec<String> = frame.lines.iter().map(named).collect();
                 writeln!(text, "    {:#014x}  {}", frame.address, names.join(" in ")).unwrap_or_default();
             }
         }

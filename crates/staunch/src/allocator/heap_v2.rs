@@ -129,7 +129,7 @@ af00-bf00 r-xp 00000000 fe:00 8 /lib/libc.so.6
         let stacks: Vec<_> = dump.stacks.iter().map(|s| (s.addresses.as_slice(), s.objects, s.bytes)).collect();
         // Blocks far larger than the period stand for themselves; one of 64 bytes stands for 8,192 such (512 KiB in all).
         let expected: [(&[u64], i64, i64); 3] =
-            [(&[0x1f, 0x2a], 2, 8_391_422), (&[0x3b], 8_193, 524_320), (&[0x4c], 0, 0)];
+            [(&[0x1f, 0x2a], 2, 8_391_423), (&[0x3b], 8_193, 524_320), (&[0x4c], 0, 0)];
         assert_eq!(stacks, expected);
         assert_eq!(dump.addresses().into_iter().collect::<Vec<_>>(), [0x1f, 0x2a, 0x3b, 0x4c]);
     }
