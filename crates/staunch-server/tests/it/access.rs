@@ -37,6 +37,7 @@ const EXPECTED: &[(&str, &str, Least)] = &[
     ("post", "/account/password", Viewer),
     ("post", "/account/tokens", Viewer),
     ("post", "/account/tokens/revoke", Viewer),
+    ("get", "/memory", Viewer),
     ("get", "/metrics", Viewer),
     ("get", "/api/v1/me", Viewer),
     ("get", "/api/v1/csrf", Viewer),
@@ -77,7 +78,7 @@ const EXPECTED: &[(&str, &str, Least)] = &[
 ];
 
 /// The routes of pages, which are no part of the API.
-const PAGES: &[&str] = &["/", "/assets/", "/login", "/setup", "/logout", "/account"];
+const PAGES: &[&str] = &["/", "/assets/", "/login", "/setup", "/logout", "/account", "/memory"];
 
 #[test]
 fn each_route_of_the_document_is_expected_here() {
