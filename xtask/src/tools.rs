@@ -32,6 +32,8 @@ pub(crate) const TEST_TOOLS: &[Tool] = &[
     Tool { program: "setsid", package: "util-linux", needed_by: "tests of a password at a terminal" },
     Tool { program: "setpriv", package: "util-linux", needed_by: "tests of limits that root does not have" },
     Tool { program: "unshare", package: "util-linux", needed_by: "tests of a server in a container" },
+    Tool { program: "promtool", package: "prometheus", needed_by: "tests of docs/prometheus-alerts.yaml" },
+    Tool { program: "tar", package: "tar", needed_by: "tests of what a doctor packs" },
     Tool { program: "chromium", package: "chromium", needed_by: "tests of the pages" },
     Tool { program: "chromedriver", package: "chromium-driver", needed_by: "tests of the pages" },
 ];

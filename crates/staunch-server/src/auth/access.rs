@@ -98,6 +98,7 @@ rows! {
     POST "/account/sessions/revoke" VIEWER;
     POST "/account/tokens" VIEWER;
     POST "/account/tokens/revoke" VIEWER;
+    GET "/memory" VIEWER;
     GET "/metrics" VIEWER;
     POST "/logout" VIEWER;
     POST "/api/v1/logout" VIEWER;
@@ -237,7 +238,7 @@ mod tests {
     use super::*;
 
     /// Routes that are no part of the API, and so not of its document.
-    const PAGES: [(&str, &str); 13] = [
+    const PAGES: [(&str, &str); 14] = [
         ("get", "/"),
         ("get", "/account"),
         ("post", "/account/password"),
@@ -246,6 +247,7 @@ mod tests {
         ("post", "/account/tokens/revoke"),
         ("get", "/assets/{*path}"),
         ("get", "/login"),
+        ("get", "/memory"),
         ("post", "/login"),
         ("post", "/logout"),
         ("get", "/setup"),

@@ -77,10 +77,8 @@ impl Lookout {
     /// Takes a profile if one is due, and says in the log which sites grew since the base.
     pub(super) async fn profile(&self, app: &App) {
         let (Some(take), Some(shelf)) = (self.allocator.profile, &self.profiles.shelf) else { return };
-        let seen = self.seen();
-        let Some(live) = seen.live_bytes else { return };
-        let of_memory = |name: &str| name == "live" || name == "unattributed";
-        let grows = seen.verdicts.iter().any(|verdict| of_memory(verdict.name) && verdict.state >= State::Growing);
+        let (live, grows) = self.memory_seen();
+        let Some(live) = live else { return };
         let at = self.hurried(self.began.elapsed());
         let Some(reason) = lock(&self.profiles.high).due(at, live, grows) else { return };
         let (shelf, Allocator { grown, .. }) = (Arc::clone(shelf), self.allocator);
@@ -99,6 +97,16 @@ impl Lookout {
             Some(Err(error)) => tracing::warn!("a heap profile could not be kept: {error}"),
             None => {}
         }
+    }
+}
+
+impl Lookout {
+    /// Live bytes at the last census, and whether memory grows by the last verdict.
+    fn memory_seen(&self) -> (Option<u64>, bool) {
+        let seen = self.seen_now();
+        let of_memory = |name: &str| name == "live" || name == "unattributed";
+        let grows = seen.verdicts.iter().any(|verdict| of_memory(verdict.name) && verdict.state >= State::Growing);
+        (seen.live_bytes, grows)
     }
 }
 

@@ -100,3 +100,60 @@ impl Reading {
         Some(self.process?.children?.saturating_sub(self.stats.keepers))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::allocator::AllocatorFigures;
+
+    fn reading() -> Reading {
+        let store =
+            |name, bytes| Count { name, entries: None, bytes, bytes_max: 1_000, expired: 0, evicted: 0, refused: 0 };
+        Reading {
+            at: Duration::ZERO,
+            process: Some(Process { open_fds: 40, children: Some(5), ..Process::default() }),
+            allocator: Some(AllocatorFigures { live_bytes: 1_000, ..AllocatorFigures::default() }),
+            stores: vec![store("plans", 100), store("rate_api", 200)],
+            stats: EngineStats { keepers: 3, ..EngineStats::default() },
+            tasks: vec![("dispatch", 1), ("connection", 7), ("census", 1)],
+            connections: 7,
+            streams: 0,
+            pressure: None,
+            group: None,
+        }
+    }
+
+    #[test]
+    fn what_has_an_owner_or_a_bound_of_its_own_is_left_out() {
+        let reading = reading();
+        assert_eq!((reading.fds_of_ours(), reading.tasks_of_ours(), reading.stray_children()), (Some(33), 2, Some(2)));
+        assert_eq!((reading.stores_bytes(), reading.unattributed_bytes()), (300, Some(700)));
+        // Containers may count a little more than there is.
+        let over = Reading {
+            allocator: Some(AllocatorFigures { live_bytes: 299, ..AllocatorFigures::default() }),
+            ..reading.clone()
+        };
+        assert_eq!(over.unattributed_bytes(), Some(0));
+        let mute = Reading { allocator: None, ..reading };
+        assert_eq!((mute.live_bytes(), mute.unattributed_bytes()), (None, None));
+    }
+
+    #[test]
+    fn whatever_is_in_work_is_no_quiet_moment() {
+        let quiet = |change: fn(&mut Reading)| {
+            let mut reading = Reading { connections: 0, ..reading() };
+            change(&mut reading);
+            reading.is_quiescent(0)
+        };
+        assert!(quiet(|_| ()));
+        let busy: [fn(&mut Reading); 4] = [
+            |reading| reading.connections = 1,
+            |reading| reading.streams = 1,
+            |reading| reading.stats.plans = 1,
+            |reading| reading.stats.steps_active = 1,
+        ];
+        assert!(busy.into_iter().all(|change| !quiet(change)));
+        // Whoever asks is not what is in work.
+        assert!(Reading { connections: 1, ..reading() }.is_quiescent(1));
+    }
+}

@@ -143,6 +143,7 @@ impl<'a> Home<'a> {
                 ul class="links" {
                     li { a href="/api/v1/openapi.json" { "API description" } }
                     li { a href="/metrics" { "Metrics" } }
+                    li { a href="/memory" { "Memory" } }
                     li { a href="/readyz?verbose=1" { "Health" } }
                 }
                 p class="quiet small" {

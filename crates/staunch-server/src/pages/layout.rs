@@ -85,7 +85,7 @@ fn bar(frame: &Frame<'_>) -> Markup {
                     "Staunch"
                 }
                 @if let Some(who) = &frame.who {
-                    nav aria-label="Pages" { (link("/", "Home")) (link("/account", "Account")) }
+                    nav aria-label="Pages" { (link("/", "Home")) (link("/memory", "Memory")) (link("/account", "Account")) }
                     div class="who" {
                         span class="who-name" { strong { (who.name) } " · " (who.role) }
                         form method="post" action="/logout" {

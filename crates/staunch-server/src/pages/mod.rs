@@ -7,6 +7,7 @@ mod home;
 mod layout;
 mod login;
 mod logout;
+mod memory;
 mod mishap;
 mod moment;
 mod next;

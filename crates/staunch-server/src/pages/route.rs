@@ -3,7 +3,7 @@
 use axum::Router;
 use axum::routing::{get, post};
 
-use super::{account, asset, home, login, logout, setup};
+use super::{account, asset, home, login, logout, memory, setup};
 use crate::app::App;
 
 /// All pages.
@@ -18,5 +18,6 @@ pub(crate) fn routes() -> Router<App> {
         .route("/account/sessions/revoke", post(account::revoke_sessions))
         .route("/account/tokens", post(account::create_token))
         .route("/account/tokens/revoke", post(account::revoke_token))
+        .route("/memory", get(memory::show))
         .route("/assets/{*path}", get(asset::show))
 }

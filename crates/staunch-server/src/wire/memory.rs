@@ -172,8 +172,8 @@ pub struct KeptOnDisk {
 /// A resource and what it does.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct WatchedResource {
-    /// Its name: `live`, `unattributed`, `resident`, `stores`, `fds`, `threads`, `tasks`, `children`, `temp_files`, `rows`, `disk`. Connections
-    /// are left out of `fds` and `tasks`, keepers out of `children`.
+    /// Its name: `live`, `unattributed`, `resident`, `stores`, `fds`, `threads`, `tasks`, `children`, `temp_files`, `rows` or `disk`.
+    /// Connections are left out of `fds` and `tasks`, keepers out of `children`.
     pub name: String,
     /// What it counts: `bytes` or `pieces`.
     pub unit: String,

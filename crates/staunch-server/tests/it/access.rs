@@ -39,6 +39,7 @@ const EXPECTED: &[(&str, &str, Least)] = &[
     ("post", "/account/password", Viewer),
     ("post", "/account/tokens", Viewer),
     ("post", "/account/tokens/revoke", Viewer),
+    ("get", "/memory", Viewer),
     ("get", "/metrics", Viewer),
     ("get", "/api/v1/me", Viewer),
     ("get", "/api/v1/csrf", Viewer),
@@ -79,7 +80,7 @@ const EXPECTED: &[(&str, &str, Least)] = &[
 ];
 
 /// The routes of pages, which are no part of the API.
-const PAGES: &[&str] = &["/", "/assets/", "/login", "/setup", "/logout", "/account"];
+const PAGES: &[&str] = &["/", "/assets/", "/login", "/setup", "/logout", "/account", "/memory"];
 
 #[test]
 fn each_route_of_the_document_is_expected_here() {

@@ -10,6 +10,7 @@ use staunch_server::{Allocator, AllocatorFigures, ServerConfig, WatchConfig};
 use tempfile::TempDir;
 
 use crate::bed::{Bed, LONG};
+use crate::client::call;
 use crate::metrics::{metrics, value};
 
 const ONE: (&str, &str) = ("one", "steps: [{ id: only, run: 'true' }]");
@@ -17,7 +18,7 @@ const ONE: (&str, &str) = ("one", "steps: [{ id: only, run: 'true' }]");
 /// What the allocator of these tests says. A test is a process of its own.
 static LIVE: AtomicU64 = AtomicU64::new(50_000_000);
 
-fn told() -> Allocator {
+pub(crate) fn told() -> Allocator {
     let read = || {
         let live_bytes = LIVE.load(Ordering::Relaxed);
         let figures = AllocatorFigures { live_bytes, active_bytes: live_bytes + 1, ..AllocatorFigures::default() };
@@ -27,7 +28,7 @@ fn told() -> Allocator {
 }
 
 /// A millisecond is a second to the verdicts: a census is a block of ten.
-fn hurried() -> WatchConfig {
+pub(crate) fn hurried() -> WatchConfig {
     let ms = Duration::from_millis;
     WatchConfig {
         census: ms(10),
@@ -39,7 +40,7 @@ fn hurried() -> WatchConfig {
     }
 }
 
-async fn bed(watch: WatchConfig, allocator: Allocator) -> Bed {
+pub(crate) async fn bed(watch: WatchConfig, allocator: Allocator) -> Bed {
     Bed::configured(&[ONE], Limits::default(), ServerConfig { watch, allocator, ..ServerConfig::default() }).await
 }
 
@@ -50,7 +51,7 @@ async fn memory(bed: &Bed) -> Value {
 }
 
 /// Waits until what is told is enough, and does something before each look.
-async fn until(bed: &Bed, mut before: impl FnMut(), enough: impl Fn(&Value) -> bool) -> Value {
+pub(crate) async fn until(bed: &Bed, mut before: impl FnMut(), enough: impl Fn(&Value) -> bool) -> Value {
     let wait = async {
         loop {
             before();
@@ -101,6 +102,20 @@ async fn ground_g9_what_is_held_is_told() {
     assert_eq!([number("/tasks/census"), number("/tasks/dispatch"), number("/kept/rows/runs_ended")], [1, 1, 2]);
     assert_eq!((number("/kept/temp_files"), number("/kept/temp_bytes")), (0, 0), "{told}");
     assert!((100_000..1_000_000).contains(&number("/census/rings_bytes")));
+    bed.close().await;
+}
+
+#[tokio::test]
+async fn ground_g9_people_have_a_page_of_it() {
+    let bed = bed(hurried(), told()).await;
+    let page = || call(bed.address(), "GET", "/memory", &[("accept", "text/html")], "");
+    let young = String::from_utf8(page().await.body.to_vec()).unwrap();
+    for part in ["<h1>Memory</h1>", "Unattributed", "Bounded stores", "<td data-title=\"Store\">rate_api</td>"] {
+        assert!(young.contains(part), "{part} in {young}");
+    }
+    until(&bed, || {}, |told| state(told, "live") == "stable").await;
+    let page = String::from_utf8(page().await.body.to_vec()).unwrap();
+    assert!(page.contains("live: stable, at most") && page.contains("class=\"state good\">stable<"), "{page}");
     bed.close().await;
 }
 
@@ -182,8 +197,8 @@ async fn growth_of_memory_leaves_heap_profiles_behind_five_at_most() {
     bed.close().await;
 }
 
-#[tokio::test]
-async fn a_cgroup_is_told_of_with_its_events() {
+/// Where a process is in a cgroup of this kind.
+pub(crate) fn group_root() -> TempDir {
     let root = TempDir::new().unwrap();
     let group = root.path().join("sys/fs/cgroup/system.slice/staunch.service");
     std::fs::create_dir_all(&group).unwrap();
@@ -201,6 +216,12 @@ async fn a_cgroup_is_told_of_with_its_events() {
     ] {
         std::fs::write(group.join(name), text).unwrap();
     }
+    root
+}
+
+#[tokio::test]
+async fn a_cgroup_is_told_of_with_its_events() {
+    let root = group_root();
     let bed = bed(WatchConfig { root: root.path().to_owned(), ..WatchConfig::default() }, told()).await;
     let told = memory(&bed).await;
     let cgroup = &told["cgroup"];

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::block::Block;
-use super::bounds::Resource;
+use super::bounds::{Resource, Unit};
 use super::history::{History, Ring};
 use super::trend::{Estimate, trend};
 use super::verdict::{State, Verdict};
@@ -184,7 +184,11 @@ fn matters(
     if quiescent {
         let by_run = per_run.is_some_and(|rate| rate.lower >= resource.per_run_min * 0.999);
         let a_day = resource.limit.map_or(0.0, |limit| limit as f64 * LIMIT_SHARE_A_DAY);
-        return by_run || resource.limit.is_some() && per_milli.lower * MILLIS_A_DAY >= a_day || per_run.is_none();
+        let by_day = resource.limit.is_some() && per_milli.lower * MILLIS_A_DAY >= a_day;
+        // Nothing ran that could be blamed. A piece more is a piece more; of bytes only what comes near the limit matters, because an
+        // idle process has caches to fill too.
+        let by_itself = per_run.is_none() && (resource.unit == Unit::Pieces || resource.limit.is_none());
+        return by_run || by_day || by_itself;
     }
     let mut values: Vec<u64> = blocks.iter().map(|block| block.value).collect();
     values.sort_unstable();

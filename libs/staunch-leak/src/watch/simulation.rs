@@ -4,8 +4,11 @@ use std::time::Duration;
 
 use super::{Resource, Sample, State, Watch};
 
-/// Traces a shape: one that is flagged is half a percent.
-const TRACES: u64 = 200;
+/// Traces a shape: one that is flagged is half a percent, or in the long form a twentieth.
+fn traces() -> u64 {
+    if std::env::var_os("STAUNCH_TEST_LONG").is_some() { 2_000 } else { 200 }
+}
+
 /// And the five minutes before the ring of ten-second blocks is full of whole ones.
 const HOUR: u64 = 3_900;
 const LEVEL: f64 = 100e6;
@@ -66,9 +69,10 @@ fn judged(resource: Resource, samples: impl Iterator<Item = Sample>) -> (State, 
 /// How many of the traces are called this or worse, in percent: at some time, and at the end.
 fn percent(least: State, seconds: u64, shape: impl Fn(u64, f64) -> f64) -> (f64, f64) {
     let resource = Resource::bytes("live").limit(1 << 30);
-    let all: Vec<_> = (0..TRACES).map(|seed| judged(resource, noisy(seed, seconds, |t| shape(seed, t)))).collect();
+    let traces = traces();
+    let all: Vec<_> = (0..traces).map(|seed| judged(resource, noisy(seed, seconds, |t| shape(seed, t)))).collect();
     let share = |of: fn(&(State, State)) -> State| {
-        all.iter().filter(|pair| of(pair) >= least).count() as f64 * 100.0 / TRACES as f64
+        all.iter().filter(|pair| of(pair) >= least).count() as f64 * 100.0 / traces as f64
     };
     (share(|pair| pair.0), share(|pair| pair.1))
 }
@@ -104,7 +108,7 @@ fn a_warm_up_is_no_leak_and_is_over_when_it_is_over() {
 
 #[test]
 fn a_step_is_no_leak_wherever_it_is() {
-    let step = |seed: u64, t: f64| if t > 60.0 + 3_600.0 * seed as f64 / TRACES as f64 { 0.3 } else { 0.0 };
+    let step = |seed: u64, t: f64| if t > 60.0 + 3_600.0 * seed as f64 / traces() as f64 { 0.3 } else { 0.0 };
     let (growing, _) = percent(State::Growing, HOUR, step);
     assert!(growing <= 1.0, "{growing} %");
 }

@@ -86,6 +86,28 @@ fn a_descriptor_in_a_thousand_runs_is_a_leak() {
 }
 
 #[test]
+fn an_idle_process_may_take_a_little_but_no_piece() {
+    let idle = |resource: Resource, rise: u64| {
+        let mut watch = Watch::new(vec![resource]);
+        let mut last = None;
+        for second in 0..7_200u64 {
+            let at = Duration::from_secs(second);
+            watch.sample(0, Sample { at, runs: 5, quiescent: true, value: 1_000_000 + second / 60 * rise });
+            if second % 120 == 119 {
+                last = watch.verdicts().pop();
+            }
+        }
+        last.unwrap().state
+    };
+    // 0.5 % of a gigabyte a day are 3,728 bytes a minute: well below, and well over.
+    let live = Resource::bytes("live").limit(1 << 30);
+    assert_eq!([idle(live, 1_000), idle(live, 6_000)], [State::Stable, State::Leak]);
+    // Without a limit there is nothing to compare with, and a piece is a piece.
+    assert_eq!(idle(Resource::bytes("live"), 1_000), State::Leak);
+    assert_eq!(idle(Resource::pieces("fds").limit(1 << 30), 1), State::Leak);
+}
+
+#[test]
 fn a_store_below_its_cap_is_filling_and_at_it_stable() {
     let store = Resource::bytes("csrf store").cap(9_000_000);
     let (_, verdict) = watched(store, 3_600, true, |second| (second * 2_000).min(9_000_000));

@@ -4,6 +4,7 @@
 mod green;
 mod lsan;
 mod red;
+mod rings;
 mod sweeps;
 
 #[global_allocator]
