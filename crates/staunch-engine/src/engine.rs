@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -320,6 +320,11 @@ impl Engine {
     /// What steps said.
     pub fn logs(&self) -> &Arc<Logs> {
         &self.inner.logs
+    }
+
+    /// Where runs have their workspaces and temporary files.
+    pub fn work_directory(&self) -> &Path {
+        self.inner.work.directory()
     }
 
     /// The workflows that can be run.

@@ -27,10 +27,20 @@ pub enum Kind {
     Account,
     /// Removes what has expired of accounts and of rate limits.
     Sweep,
+    /// Watches what the process holds.
+    Census,
 }
 
-const KINDS: [Kind; 7] =
-    [Kind::Dispatch, Kind::Watch, Kind::Upkeep, Kind::Listener, Kind::Connection, Kind::Account, Kind::Sweep];
+const KINDS: [Kind; 8] = [
+    Kind::Dispatch,
+    Kind::Watch,
+    Kind::Upkeep,
+    Kind::Listener,
+    Kind::Connection,
+    Kind::Account,
+    Kind::Sweep,
+    Kind::Census,
+];
 
 impl Kind {
     /// Its word in metrics.
@@ -43,6 +53,7 @@ impl Kind {
             Self::Connection => "connection",
             Self::Account => "account",
             Self::Sweep => "sweep",
+            Self::Census => "census",
         }
     }
 }

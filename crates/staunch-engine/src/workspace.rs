@@ -93,6 +93,11 @@ impl Work {
         Self { directory, workspace, old_after: OLD_AFTER, homes: Mutex::default() }
     }
 
+    /// Where all of them are.
+    pub(crate) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
     /// Whether a step of the run has started in this life, so that [`Work::take`] has little to do.
     pub(crate) fn has_home(&self, run: RunId) -> bool {
         self.homes().open.contains_key(&run)

@@ -10,8 +10,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::auth::Auth;
 use crate::body::Bodies;
 use crate::bounds::{READS_MAX, Times};
+use crate::lookout::{Lookout, Rare};
 use crate::problem::{Code, Refusal};
 use crate::tally::Tally;
+use crate::wire::Memory;
 
 /// One HTTP face of one engine.
 #[derive(Clone)]
@@ -30,13 +32,15 @@ pub(crate) struct App {
     pub(crate) openapi: Bytes,
     /// All bounded containers there are.
     pub(crate) census: Arc<Census>,
+    /// Watches what the process holds.
+    pub(crate) lookout: Arc<Lookout>,
     streams: Arc<Semaphore>,
     reads: Arc<Semaphore>,
 }
 
 impl App {
     /// The face of `engine`.
-    pub(crate) fn new(engine: Engine, auth: Auth, times: Times, openapi: Bytes) -> Self {
+    pub(crate) fn new(engine: Engine, auth: Auth, lookout: Lookout, times: Times, openapi: Bytes) -> Self {
         let limits = engine.limits();
         let bodies = Arc::new(Bodies::new(limits.bodies_bytes_max, times.body));
         let census = Arc::new(Census::default());
@@ -48,6 +52,7 @@ impl App {
             times,
             bodies,
             census,
+            lookout: Arc::new(lookout),
             tally: Arc::new(Tally::default()),
             openapi,
             streams: Arc::new(Semaphore::new(limits.streams_max as usize)),
@@ -71,6 +76,18 @@ impl App {
     /// Event streams open now.
     pub(crate) fn streams_open(&self) -> usize {
         self.engine.limits().streams_max as usize - self.streams.available_permits()
+    }
+
+    /// What the process holds. `fresh`: also look at once at what costs more than a census; in its turn, as it reads files.
+    pub(crate) async fn memory(&self, fresh: bool) -> Memory {
+        let mut seen = self.lookout.seen();
+        if fresh || seen.rare.is_none() {
+            let turn = self.turn().await;
+            seen.rare = Some(Rare::look(&self.lookout, self).await);
+            drop(turn);
+        }
+        let reading = self.lookout.reading(self);
+        self.lookout.tell(&reading, &seen, self.engine.limits().memory_bytes_max())
     }
 
     /// A turn for work that reads much at once: what such work holds is bounded by the number of turns.

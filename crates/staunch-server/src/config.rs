@@ -10,6 +10,8 @@ use staunch_guard::csrf::{Origin, OriginError, Origins};
 use staunch_guard::{Cidr, CidrError, ForwardedBy, Proxies};
 use staunch_store::StoreError;
 
+use crate::allocator::Allocator;
+use crate::lookout::WatchConfig;
 use crate::rate::{Rates, Throttle};
 use crate::serve::is_loopback;
 
@@ -32,6 +34,10 @@ pub struct ServerConfig {
     pub session_absolute: Duration,
     /// Rate limits.
     pub rates: Rates,
+    /// The process's allocator, which only the binary knows.
+    pub allocator: Allocator,
+    /// How the server watches what its process holds.
+    pub watch: WatchConfig,
 }
 
 /// Why a server cannot be bound.
@@ -100,6 +106,8 @@ impl Default for ServerConfig {
             session_idle: Duration::from_secs(2 * 3_600),
             session_absolute: Duration::from_secs(12 * 3_600),
             rates: Rates::default(),
+            allocator: Allocator::SYSTEM,
+            watch: WatchConfig::default(),
         }
     }
 }

@@ -3,6 +3,7 @@
 //! [`bind`] serves an engine until the engine's tasks are told to stop. What a request may take (bytes, time, places) is bounded
 //! before it is read; a handler parses, gives the engine one command, and renders the answer.
 
+mod allocator;
 mod api;
 mod app;
 mod ask;
@@ -16,6 +17,7 @@ mod form;
 mod gate;
 mod headers;
 mod host;
+mod lookout;
 mod pages;
 mod problem;
 mod process;
@@ -30,8 +32,10 @@ mod tally;
 mod text;
 pub mod wire;
 
+pub use allocator::{Allocator, AllocatorFigures, Grown};
 pub use auth::{PasswordError, SetupError, SetupTicket, hash_password, open_setup};
 pub use config::{BindError, ServerConfig};
+pub use lookout::WatchConfig;
 pub use rate::Rates;
 pub use router::{openapi, router};
 pub use serve::{Server, bind, bind_with, is_loopback};

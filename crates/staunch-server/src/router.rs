@@ -15,6 +15,7 @@ use crate::bounds::Times;
 use crate::config::{BindError, ServerConfig, Settings};
 use crate::gate::{self, Gate};
 use crate::host::Hosts;
+use crate::lookout::Lookout;
 use crate::problem::{Code, Refusal};
 #[cfg(test)]
 use crate::tally::Tally;
@@ -44,7 +45,8 @@ pub(crate) async fn build(
     let settings = Settings::of(config)?;
     let (hosts, secure) = (Hosts::new(&settings.hosts), settings.secure);
     let auth = Auth::new(accounts, settings, engine.limits(), engine.tasks()).await?;
-    let app = App::new(engine, auth, times, Bytes::from(api::document()));
+    let lookout = Lookout::new(config.watch.clone(), config.allocator, engine.limits());
+    let app = App::new(engine, auth, lookout, times, Bytes::from(api::document()));
     let routes = api::routes().merge(pages::routes()).with_state(app.clone());
     let gate = Gate::new(hosts, secure, times.answer, Arc::clone(&app.tally));
     Ok((behind(gate, known(with_fallbacks(routes), &app)), app))

@@ -24,6 +24,7 @@ use tower::Layer;
 use crate::auth::{Peer, sweep};
 use crate::bounds::{CONNECTION_BUFFER_BYTES, HEAD_BYTES_MAX, HEADERS_MAX, Times};
 use crate::config::{BindError, ServerConfig};
+use crate::lookout;
 use crate::router::build;
 use crate::stall::Impatient;
 use crate::tally::{Open, Tally};
@@ -67,6 +68,7 @@ pub async fn bind_with(
     let closed = app.auth.mode.closed().clone();
     let server = serve(listener, router, &tasks, connections_max, times, Arc::clone(&app.tally))?;
     tasks.spawn(Kind::Sweep, sweep(Arc::clone(&app.auth), server.stop.clone()));
+    tasks.spawn(Kind::Census, lookout::watch(app, server.stop.clone()));
     Ok(Server { closed, ..server })
 }
 

@@ -1,6 +1,7 @@
 //! The command line: every command, argument and flag. What they do stands in [`crate::cmd`].
 
 mod accounts;
+mod health;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,6 +13,7 @@ pub(crate) use accounts::{
     Role, Token, TokenCommand, TokenCreate, TokenList, TokenRevoke, User, UserChange, UserCommand, UserCreate,
     UserDelete, UserList, UserRescue, UserSessions, UserShow,
 };
+pub(crate) use health::Memory;
 
 const AFTER_HELP: &str = "\
 Exit codes: 0 ok, 1 run failed, 2 usage, 3 invalid workflow, 4 not found, 5 not allowed,
@@ -75,6 +77,9 @@ pub(crate) enum Command {
     User(User),
     /// Make, list and revoke API tokens
     Token(Token),
+    /// Show what the server holds, and whether any of it grows
+    Memory(Memory),
+
     /// Show the configuration
     Config(ConfigCommand),
     /// Print a completion script for a shell

@@ -1,15 +1,21 @@
 //! What a process holds at a moment, and what is more than it was.
 
+mod cgroup;
 mod change;
 mod memory;
+mod numbers;
+mod pressure;
 mod probe;
 mod proc;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+pub use cgroup::{Cgroup, GroupEvents, GroupMemory};
 pub use change::{Change, Difference, Resource};
 pub use memory::Memory;
+pub use numbers::Numbers;
+pub use pressure::{Pressure, Stall};
 pub use probe::{Counts, Probe};
 
 /// What this process holds: file descriptors, threads, children, files under a directory, and counts of its own.

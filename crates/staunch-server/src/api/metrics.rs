@@ -1,9 +1,10 @@
 //! The metrics, as Prometheus reads them. Every name and every label stands in this file and those in `metrics/`: none comes
 //! from a client.
 
-mod containers;
 mod guards;
+mod memory;
 mod sheet;
+mod stores;
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,15 +15,14 @@ use http::header::CONTENT_TYPE;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, text};
 use prometheus_client::registry::Registry;
-use staunch_bounded::Count;
-use staunch_engine::EngineStats;
 use staunch_store::Usage;
 
 use self::guards::Guards;
+use self::memory::Watched;
 use self::sheet::Sheet;
 use crate::app::App;
+use crate::lookout::Reading;
 use crate::problem::Refusal;
-use crate::process::Process;
 use crate::tally::Tally;
 
 /// The state words of runs, as the store counts them.
@@ -39,20 +39,15 @@ pub(super) async fn show_metrics(State(app): State<App>) -> Result<Response, Ref
         // A store that is closed or broken must not take the other numbers with it.
         tracing::warn!("the store's usage is left out of the metrics: {error}");
     }
-    let process = app.blocking(Process::read).await?;
     let picture = Picture {
-        process,
+        reading: app.lookout.reading(&app),
+        watched: Watched::of(&app),
         usage: usage.ok(),
-        stats: app.engine.stats(),
         ready: app.engine.ready().await.is_ok(),
-        streams: app.streams_open() as u64,
         guards: Guards::read(&app).await,
-        containers: app.census.counts(),
         passwords: (app.auth.passwords.budget().used(), app.auth.passwords.budget().limit()),
         bodies: (app.bodies.budget().used(), app.bodies.budget().limit()),
-        memory_limit: app.engine.limits().memory_bytes_max(),
         subscriptions: app.engine.feed().len() as u64,
-        tasks: app.engine.tasks().alive_by_kind().collect(),
         panics: app.engine.tasks().panics(),
         tally: Arc::clone(&app.tally),
     };
@@ -65,18 +60,14 @@ pub(super) async fn show_metrics(State(app): State<App>) -> Result<Response, Ref
 /// All that is told, read at one moment.
 #[derive(Debug)]
 struct Picture {
-    process: Option<Process>,
+    reading: Reading,
+    watched: Watched,
     usage: Option<Usage>,
-    stats: EngineStats,
     ready: bool,
-    streams: u64,
     bodies: (u64, u64),
     passwords: (u64, u64),
     guards: Guards,
-    containers: Vec<Count>,
-    memory_limit: u64,
     subscriptions: u64,
-    tasks: Vec<(&'static str, u64)>,
     panics: u64,
     tally: Arc<Tally>,
 }
@@ -88,14 +79,15 @@ impl Collector for Picture {
         self.store(&mut to)?;
         self.engine(&mut to)?;
         self.http(&mut to)?;
-        containers::tell(&self.containers, &mut to)?;
+        stores::tell(&self.reading.stores, &mut to)?;
+        self.watched.tell(&self.reading, &mut to)?;
         self.guards.tell(&mut to)
     }
 }
 
 impl Picture {
     fn process(&self, to: &mut Sheet<'_>) -> fmt::Result {
-        let Some(process) = &self.process else { return Ok(()) };
+        let Some(process) = &self.reading.process else { return Ok(()) };
         to.gauge("process_resident_memory_bytes", "Resident memory", process.resident_bytes)?;
         to.gauge("process_virtual_memory_bytes", "Virtual memory", process.virtual_bytes)?;
         to.gauge("process_open_fds", "Open file descriptors", process.open_fds)?;
@@ -118,13 +110,13 @@ impl Picture {
     }
 
     fn engine(&self, to: &mut Sheet<'_>) -> fmt::Result {
-        let stats = &self.stats;
+        let Reading { stats, tasks, .. } = &self.reading;
         to.gauge("staunch_ready", "Whether runs are accepted and executed", self.ready.into())?;
         to.gauge("staunch_steps_active", "Steps that run", stats.steps_active)?;
         to.gauge("staunch_plans", "Plans in memory", stats.plans)?;
         to.gauge("staunch_keepers", "Keeper processes", stats.keepers)?;
         to.gauge("staunch_tasks_alive", "Tasks", stats.tasks)?;
-        to.gauges("staunch_tasks", "Tasks, by kind", "kind", self.tasks.iter().copied())?;
+        to.gauges("staunch_tasks", "Tasks, by kind", "kind", tasks.iter().copied())?;
         to.total("staunch_task_panics", "Tasks that panicked", self.panics)?;
         to.gauge("staunch_feed_runs", "Runs that are watched", self.subscriptions)?;
         to.total("staunch_attempts_started", "Attempts started", stats.attempts_started_total)?;
@@ -135,7 +127,6 @@ impl Picture {
         to.total("staunch_stale", "Results dropped because the claim was no longer held", stats.stale_total)?;
         to.total("staunch_left_behind", "Steps that left processes behind", stats.left_behind_total)?;
         to.seconds("staunch_dispatch_idle_seconds", "Since the loop last turned", stats.dispatch_idle.as_secs_f64())?;
-        to.gauge("staunch_memory_limit_bytes", "Sum of all bounds on memory", self.memory_limit)?;
         let (bodies, passwords) = (self.bodies, self.passwords);
         let own = [("http_bodies", bodies.0, bodies.1), ("passwords", passwords.0, passwords.1)];
         let budgets = || stats.budgets.iter().copied().chain(own);
@@ -147,10 +138,10 @@ impl Picture {
 
     fn http(&self, to: &mut Sheet<'_>) -> fmt::Result {
         let tally = &self.tally;
-        to.gauge("staunch_connections", "Open connections", tally.connections())?;
+        to.gauge("staunch_connections", "Open connections", self.reading.connections)?;
         to.total("staunch_connections_accepted", "Connections accepted", tally.accepted())?;
         to.total("staunch_accept_errors", "Connections that could not be accepted", tally.accept_errors())?;
-        to.gauge("staunch_streams", "Open event streams", self.streams)?;
+        to.gauge("staunch_streams", "Open event streams", self.reading.streams)?;
         to.total("staunch_streams_opened", "Event streams opened", tally.streams())?;
         let answers = Tally::CLASSES.into_iter().zip(tally.answers());
         to.totals("staunch_http_requests", "Requests answered, by class of status", "class", answers)

@@ -9,6 +9,7 @@ mod health;
 mod login;
 mod logs;
 mod me;
+mod memory;
 mod metrics;
 mod openapi;
 mod runs;

@@ -12,7 +12,7 @@ use utoipa::{IntoResponses, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{audit, events, explain, health, login, logs, me, metrics, runs, submit, tokens, users, workflows};
+use super::{audit, events, explain, health, login, logs, me, memory, metrics, runs, submit, tokens, users, workflows};
 use crate::app::App;
 use crate::wire::{EndEvent, GapEvent, LogEvent, Problem, RunEvent};
 
@@ -88,6 +88,7 @@ fn all() -> OpenApiRouter<App> {
         .routes(routes!(users::list_user_tokens))
         .routes(routes!(users::revoke_user_token))
         .routes(routes!(audit::list_audit))
+        .routes(routes!(memory::show_memory))
         .routes(routes!(openapi_json));
     OpenApiRouter::with_openapi(Head::openapi())
         .nest("/api/v1", api)

@@ -116,6 +116,7 @@ rows! {
     GET "/api/v1/runs/{id}/steps/{step}/log" VIEWER;
     GET "/api/v1/runs/{id}/steps/{step}/log/raw" VIEWER;
     GET "/api/v1/events" VIEWER;
+    GET "/api/v1/memory" VIEWER;
 
     POST "/api/v1/workflows/{name}/runs" OPERATOR;
     POST "/api/v1/runs/{id}/cancel" OPERATOR;

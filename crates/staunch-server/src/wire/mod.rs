@@ -8,6 +8,7 @@ mod audit;
 mod event;
 mod health;
 mod log;
+mod memory;
 mod problem;
 mod request;
 mod run;
@@ -22,6 +23,10 @@ pub use audit::{AuditLine, AuditPage};
 pub use event::{EndEvent, Event, EventPage, GapEvent, LogEvent, RunEvent};
 pub use health::{Check, Health};
 pub use log::{LogPage, LogRecord, LogStream};
+pub use memory::{
+    Allocated, CensusCost, CgroupMemory, Growth, GrowthRate, HeldStore, KeptOnDisk, KeptProfile, Memory,
+    MemoryPressure, WatchedResource,
+};
 pub use problem::{Problem, ProblemDetail};
 pub use request::{Accepted, CancelRequest, RerunRequest, SubmitRequest, Which};
 pub use run::{Attempt, Run, RunDetail, RunPage, Step, in_words};

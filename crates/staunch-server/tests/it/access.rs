@@ -55,6 +55,7 @@ const EXPECTED: &[(&str, &str, Least)] = &[
     ("get", "/api/v1/runs/{id}/steps/{step}/log", Viewer),
     ("get", "/api/v1/runs/{id}/steps/{step}/log/raw", Viewer),
     ("get", "/api/v1/events", Viewer),
+    ("get", "/api/v1/memory", Viewer),
     ("post", "/api/v1/workflows/{name}/runs", Operator),
     ("post", "/api/v1/runs/{id}/cancel", Operator),
     ("post", "/api/v1/runs/{id}/rerun", Operator),

@@ -93,6 +93,11 @@ impl Bed {
         call(self.address(), "POST", path, &headers, body.to_string()).await
     }
 
+    /// Where runs have their files.
+    pub(crate) fn work(&self) -> std::path::PathBuf {
+        self.data.path().join("work")
+    }
+
     /// Changes a workflow's file, and waits until the server has taken it in.
     pub(crate) async fn write(&self, workflow: &str, text: &str) {
         std::fs::write(self.data.path().join("workflows").join(format!("{workflow}.yaml")), text).unwrap();

@@ -10,6 +10,7 @@ mod client;
 mod csrf;
 mod live;
 mod logs;
+mod memory;
 mod metrics;
 mod pages;
 mod rates;

@@ -5,6 +5,7 @@ mod completions;
 mod config;
 mod invoke;
 mod logs;
+mod memory;
 mod prompt;
 mod rerun;
 mod rescue;

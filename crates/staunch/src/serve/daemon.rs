@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use staunch_engine::{CloseCount, Engine, EngineConfig};
-use staunch_server::{BindError, Server, bind_with};
+use staunch_server::{BindError, Server, ServerConfig, WatchConfig, bind_with};
 use staunch_store::{Accounts, Durability, Sqlite, Store};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -184,7 +184,8 @@ async fn enter(
     engine: &Engine,
     accounts: &Arc<dyn Accounts>,
 ) -> Result<(Server, Option<SetupLink>), Failure> {
-    let bound = bind_with(engine.clone(), Arc::clone(accounts), &door::server(config)).await;
+    let server = ServerConfig { watch: watched(config, place), ..door::server(config) };
+    let bound = bind_with(engine.clone(), Arc::clone(accounts), &server).await;
     let server = bound.map_err(|error| not_bound(config, &error))?;
     door::warn_if_plain(config);
     let origin = door::origin(config, server.local_addr());
@@ -194,6 +195,16 @@ async fn enter(
             server.close().await;
             Err(failure)
         }
+    }
+}
+
+/// How the server watches itself: against what it may use, and with room for heap profiles.
+fn watched(config: &Config, place: &Place) -> WatchConfig {
+    let granted = grant::grant(&config.memory_bytes, Path::new("/"));
+    WatchConfig {
+        granted: granted.map(|grant| grant.bytes),
+        profiles: Some(place.data.join("profiles")),
+        ..WatchConfig::default()
     }
 }
 

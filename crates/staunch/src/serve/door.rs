@@ -84,6 +84,7 @@ pub(super) fn server(config: &Config) -> ServerConfig {
         session_idle: guards.session_idle.value,
         session_absolute: guards.session_absolute.value,
         rates: guards.rates(),
+        ..ServerConfig::default()
     }
 }
 

@@ -16,6 +16,7 @@ mod browser;
 mod commands;
 mod config;
 mod credentials;
+mod health;
 mod local;
 mod logs;
 mod prompt;

@@ -39,7 +39,7 @@ fn every_operation_has_an_id_words_and_the_problem() {
             }
         }
     }
-    assert_eq!(operations, 39);
+    assert_eq!(operations, 40);
 }
 
 #[test]

@@ -1,0 +1,99 @@
+//! What is judged: each resource, its bounds, and how it is read.
+
+use staunch_engine::Limits;
+use staunch_leak::watch::Resource;
+
+use super::config::WatchConfig;
+use super::rare::Rare;
+use super::reading::Reading;
+
+/// How a resource is read: from each census, or from each look at what costs more.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Read {
+    Often(fn(&Reading) -> Option<u64>),
+    Rarely(fn(&Rare) -> Option<u64>),
+}
+
+/// A resource that is followed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Followed {
+    pub(super) resource: Resource,
+    pub(super) read: Read,
+    /// Whether its growth counts against the process. What is resident is up to the allocator and the kernel too.
+    pub(super) counts: bool,
+}
+
+/// What is not runs takes some room in the database: 64 MiB is a hundred times what was seen.
+const DATABASE_REST_BYTES: u64 = 64 << 20;
+
+/// All that are followed. `can_say` is whether the allocator counts.
+pub(super) fn all(config: &WatchConfig, limits: &Limits, fds_max: Option<u64>, can_say: bool) -> Vec<Followed> {
+    let often = |resource, read| Followed { resource, read: Read::Often(read), counts: true };
+    let rarely = |resource, read| Followed { resource, read: Read::Rarely(read), counts: true };
+    let within = |resource: Resource, limit: Option<u64>| limit.map_or(resource, |limit| resource.limit(limit));
+    let of_memory = |name| within(Resource::bytes(name), config.granted);
+    let mut all = Vec::new();
+    if can_say {
+        all.push(often(of_memory("live"), Reading::live_bytes));
+        all.push(often(of_memory("unattributed"), Reading::unattributed_bytes));
+    }
+    let stores = Resource::bytes("stores").cap(limits.memory_bytes_max());
+    all.extend([
+        Followed { counts: false, ..often(of_memory("resident"), |reading| Some(reading.process?.resident_bytes)) },
+        often(stores, |reading| Some(reading.stores_bytes())),
+        often(within(Resource::pieces("fds"), fds_max), Reading::fds_of_ours),
+        often(Resource::pieces("threads"), |reading| Some(reading.process?.threads)),
+        often(Resource::pieces("tasks"), |reading| Some(reading.tasks_of_ours())),
+        often(Resource::pieces("children"), Reading::stray_children),
+        rarely(Resource::pieces("temp_files"), |rare| Some(rare.temporary.files)),
+        rarely(rows(limits), Rare::rows_total),
+        rarely(disk(limits), Rare::disk_bytes),
+    ]);
+    all
+}
+
+/// History fills until retention removes as much as comes. Where retention keeps any number there is no such end, and growth is
+/// what was asked for: then it is only filling, whatever it is.
+fn rows(limits: &Limits) -> Resource {
+    let kept = match limits.retention_runs {
+        0 => u64::MAX,
+        runs => runs.saturating_mul(limits.workflows_max.into()),
+    };
+    let accounts = u64::from(limits.users_max) * u64::from(limits.tokens_per_user_max + 1)
+        + u64::from(limits.sessions_max)
+        + limits.audit_rows_max;
+    // A run that is open is a row and has attempts in flight.
+    let open = limits.runs_open_max.saturating_mul(2);
+    Resource::pieces("rows").cap(kept.saturating_add(open).saturating_add(accounts))
+}
+
+fn disk(limits: &Limits) -> Resource {
+    let kept = match limits.retention_bytes {
+        0 => u64::MAX,
+        // Pages of a database are not all full.
+        bytes => bytes.saturating_add(bytes / 2),
+    };
+    Resource::bytes("disk").cap(kept.saturating_add(DATABASE_REST_BYTES))
+}
+
+#[cfg(test)]
+mod tests {
+    use staunch_leak::watch::RESOURCES_MAX;
+
+    use super::*;
+
+    #[test]
+    fn all_fit_into_one_watch_and_have_names_of_their_own() {
+        let all = all(&WatchConfig::default(), &Limits::default(), Some(1_024), true);
+        assert!(all.len() <= RESOURCES_MAX, "{}", all.len());
+        let names: std::collections::BTreeSet<_> = all.iter().map(|followed| followed.resource.name).collect();
+        assert_eq!(names.len(), all.len());
+    }
+
+    #[test]
+    fn what_retention_keeps_without_bound_never_counts_as_a_leak() {
+        let limits = Limits { retention_runs: 0, retention_bytes: 0, ..Limits::default() };
+        assert_eq!((rows(&limits).cap, disk(&limits).cap), (Some(u64::MAX), Some(u64::MAX)));
+        assert!(rows(&Limits::default()).cap < Some(100_000_000));
+    }
+}
