@@ -15,6 +15,7 @@ mod render;
 mod report;
 mod secret;
 mod serve;
+mod soak;
 
 use std::process::ExitCode;
 

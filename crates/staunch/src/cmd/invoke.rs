@@ -5,7 +5,9 @@ use std::process::ExitCode;
 use clap::Parser;
 use staunch_server::wire::Secret;
 
-use super::{cancel, completions, config, logs, memory, rerun, run, runs, token, user, validate, version, workflows};
+use super::{
+    cancel, completions, config, logs, memory, rerun, run, runs, soak, token, user, validate, version, workflows,
+};
 use crate::cli::{AllFlags, Cli, Command, ConfigSubcommand, Server};
 use crate::client::Client;
 use crate::config::{Config, Origin, Sources};
@@ -56,6 +58,7 @@ fn invoke(cli: Cli, terminal: &mut Terminal) -> Result<Exit, Failure> {
         Command::User(arguments) => user::run(&arguments, &all, terminal),
         Command::Token(arguments) => token::run(&arguments, &all, terminal),
         Command::Memory(arguments) => memory::run(&arguments, &all, terminal),
+        Command::Soak(arguments) => soak::run(&arguments, &all, terminal),
         Command::Config(arguments) => match arguments.command {
             ConfigSubcommand::Show(show) => config::show(&show, &all, terminal),
         },

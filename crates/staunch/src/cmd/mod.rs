@@ -11,6 +11,7 @@ mod rerun;
 mod rescue;
 mod run;
 mod runs;
+mod soak;
 mod token;
 mod user;
 mod validate;

@@ -14,8 +14,8 @@ use tokio::runtime::Runtime;
 use super::door::{self, Door};
 use super::setup::SetupLink;
 use super::welcome::{self, Welcome};
-use super::{demo, grant, notify, trace};
-use crate::cli::{AllFlags, Serve};
+use super::{demo, grant, inject, notify, trace};
+use crate::cli::{AllFlags, Leak, Serve};
 use crate::config::{Config, Origin, Sources};
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -28,6 +28,7 @@ const RUNTIME_MAX: Duration = Duration::from_secs(5);
 
 /// Serves until a signal says otherwise.
 pub(crate) fn run(arguments: &Serve, all: &AllFlags, terminal: &mut Terminal) -> Result<Exit, Failure> {
+    inject::check(&arguments.inject_leak)?;
     let config = Config::load(&sources(arguments, all))?;
     // The directory of a demo is new.
     let kept = !(arguments.demo && config.data.origin == Origin::Default);
@@ -39,7 +40,7 @@ pub(crate) fn run(arguments: &Serve, all: &AllFlags, terminal: &mut Terminal) ->
     let runtime = runtime()?;
     // Heard from the very beginning: a stop while the store opens must not kill half-way, nor leave a demo's directory.
     let stop = runtime.block_on(async { Interrupts::new() })?;
-    let place = Place::of(&config, arguments.demo)?;
+    let place = Place::of(&config, arguments)?;
     let exit = runtime.block_on(serve(&config, &place, arguments.demo, stop, terminal));
     // Everything of ours is closed by now; what a forced stop left must not hold the process.
     runtime.shutdown_timeout(RUNTIME_MAX);
@@ -57,11 +58,12 @@ fn sources(arguments: &Serve, all: &AllFlags) -> Sources {
 }
 
 fn runtime() -> Result<Runtime, Failure> {
-    tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .thread_name("staunch")
-        .build()
-        .map_err(|error| Failure::broken(format!("cannot start the runtime: {error}")))
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.enable_all().thread_name("staunch");
+    if inject::is_soaked() {
+        builder.thread_keep_alive(inject::THREADS_LEAVE);
+    }
+    builder.build().map_err(|error| Failure::broken(format!("cannot start the runtime: {error}")))
 }
 
 /// Where a server keeps things.
@@ -71,11 +73,14 @@ pub(super) struct Place {
     /// The workflow files.
     pub(super) workflows: PathBuf,
     temporary: Option<TempDir>,
+    /// What soak wants to be lost.
+    leaks: Vec<Leak>,
 }
 
 impl Place {
     /// As configured; a demo whose data directory nobody named gets a temporary one.
-    fn of(config: &Config, demo: bool) -> Result<Self, Failure> {
+    fn of(config: &Config, arguments: &Serve) -> Result<Self, Failure> {
+        let demo = arguments.demo;
         let temporary =
             (demo && config.data.origin == Origin::Default).then(|| temporary("staunch-demo-")).transpose()?;
         let data = match &temporary {
@@ -90,7 +95,7 @@ impl Place {
         if demo {
             demo::write(&workflows)?;
         }
-        Ok(Self { data, workflows, temporary })
+        Ok(Self { data, workflows, temporary, leaks: arguments.inject_leak.clone() })
     }
 
     /// Whether all of it goes with this life.
@@ -174,6 +179,7 @@ async fn open(config: &Config, place: &Place) -> Result<(Engine, Arc<dyn Account
     };
     let accounts: Arc<dyn Accounts> = Arc::<Sqlite>::clone(&store);
     let engine = Engine::open(engine, store, logs).await.map_err(|error| Failure::broken(error.to_string()))?;
+    inject::begin(&place.leaks, &engine, &accounts);
     Ok((engine, accounts))
 }
 

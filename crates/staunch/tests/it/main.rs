@@ -25,5 +25,6 @@ mod remote;
 mod serve;
 mod setup;
 mod signals;
+mod soak;
 mod terminal;
 mod validate;
