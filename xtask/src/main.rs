@@ -1,4 +1,4 @@
-//! Project tasks: `cargo xtask test | tidy | ci | ground | lsan | bench`.
+//! Project tasks: `cargo xtask test | tidy | ci | ground | lsan | soak | bench`.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line talks on its streams")]
 
 mod bench;
@@ -6,6 +6,7 @@ mod ci;
 mod ground;
 mod lsan;
 mod process;
+mod soak;
 mod test;
 mod tidy;
 mod tools;
@@ -20,6 +21,8 @@ usage: cargo xtask TASK
   ci                 format, lints, tidy, tests, documentation: what must pass before a merge
   ground             list and run the tests of the ground rows
   lsan [PACKAGE...]  tests under LeakSanitizer, of the libraries or of these packages; first a canary must be caught
+  soak [--long]      each kind of leak must be caught, then three minutes of everything must be clean; --long: a million runs and ten
+                     million requests, with a report. --binary FILE: soak this one instead of building
   bench NAME         measure by whole processes; the last line is one JSON object
                      runs | dag | latency | idle | rate | csrf | guard
                      --quick: a smaller round · --history N: runs of history for idle
@@ -36,6 +39,7 @@ fn main() -> ExitCode {
         ["ci"] => ci::run(),
         ["ground"] => ground::run(),
         ["lsan", packages @ ..] => lsan::run(packages),
+        ["soak", rest @ ..] => soak::run(rest),
         ["bench", rest @ ..] if !rest.is_empty() => bench::run(rest),
         _ => {
             eprint!("{USAGE}");
