@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::count::Reading;
 use super::load;
-use super::mix::{Load, Outcomes, expected};
+use super::mix::{Load, Outcomes};
 use super::target::Target;
 use crate::client::Client;
 use crate::exit::Exit;
@@ -76,7 +76,8 @@ impl Plan {
         while self.goes_on(&cycles, begun.elapsed()) {
             let cycle_begun = Instant::now();
             let before = cycles.last().filter(|cycle| cycle.life == life).map(|cycle| &cycle.reading);
-            let done = self.cycle(target, before, stop);
+            let stormed = if before.is_none() { storm(target) } else { Ok(()) };
+            let done = stormed.and_then(|()| self.cycle(target, before, stop));
             let (runs, reading) = done.map_err(|failure| target.explain(failure))?;
             let (earlier, asked) = cycles.last().map_or((0, 0), |cycle| (cycle.runs, cycle.requests));
             cycles.push(Cycle {
@@ -121,11 +122,9 @@ impl Plan {
             let client = target.client()?;
             (client.memory(false)?.runs_ended, Target::outcomes(&client)?)
         };
-        let jobs = self.load.jobs(self.runs);
-        let wanted = expected(&jobs);
-        let runs: u64 = wanted.values().sum();
         let fresh = || target.client();
-        load::work(&target.for_load(&fresh), &jobs, self.requests, stop)?;
+        let wanted = load::work(&target.for_load(&fresh), &self.load.jobs(self.runs), self.requests, stop)?;
+        let runs: u64 = wanted.values().sum();
         let client = target.client()?;
         drain(&client, ended + runs, stop)?;
         if target.is_own() {
@@ -153,6 +152,11 @@ impl Plan {
             pause(stop)?;
         }
     }
+}
+
+fn storm(target: &Target) -> Result<(), Failure> {
+    let fresh = || target.client();
+    load::storm(&target.for_load(&fresh))
 }
 
 /// Waits until so many runs have ended and nothing is in work.
