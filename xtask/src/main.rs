@@ -1,4 +1,4 @@
-//! Project tasks: `cargo xtask serve | test | tidy | ci | ground | lsan | leak-mutants | bench`.
+//! Project tasks: `cargo xtask serve | test | tidy | ci | ground | lsan | leak-mutants | soak | bench`.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line talks on its streams")]
 
 mod bench;
@@ -8,6 +8,7 @@ mod lsan;
 mod mutants;
 mod process;
 mod serve;
+mod soak;
 mod test;
 mod tidy;
 mod tools;
@@ -24,6 +25,8 @@ usage: cargo xtask TASK
   ground             list and run the tests of the ground rows
   lsan [PACKAGE...]  tests under LeakSanitizer, of the libraries or of these packages; first a canary must be caught
   leak-mutants [NAME] take out one guard against leaks after the other, in a copy of the tree: a gate must turn red
+  soak [--long]      each kind of leak must be caught, then three minutes of everything must be clean; --long: a million runs and ten
+                     million requests, with a report. --binary FILE: soak this one instead of building
   bench NAME         measure by whole processes; the last line is one JSON object
                      runs | dag | latency | idle | rate | csrf | guard
                      --quick: a smaller round · --history N: runs of history for idle
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
         ["lsan", packages @ ..] => lsan::run(packages),
         ["leak-mutants"] => mutants::run(""),
         ["leak-mutants", name] => mutants::run(name),
+        ["soak", rest @ ..] => soak::run(rest),
         ["bench", rest @ ..] if !rest.is_empty() => bench::run(rest),
         _ => {
             eprint!("{USAGE}");

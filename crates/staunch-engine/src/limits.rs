@@ -123,6 +123,8 @@ limits! {
     retention_runs: u64 = 10_000, "runs";
     /// Bytes kept of all runs: rows and logs (0: any number).
     retention_bytes: u64 = 10 << 30, "bytes";
+    /// How often it is looked for what retention does not keep.
+    retention_sweep_seconds: u32 = 300, "seconds";
     /// How long an Idempotency-Key is remembered.
     idempotency_seconds: u64 = 86_400, "seconds";
 }

@@ -15,9 +15,6 @@ use tokio::runtime::Handle;
 use crate::fault;
 use crate::inner::Inner;
 
-/// Between two sweeps.
-const SWEEP_EVERY: Duration = Duration::from_secs(300);
-
 /// The first sweep, soon after the start but not in its way.
 const SWEEP_FIRST: Duration = Duration::from_secs(10);
 
@@ -29,7 +26,8 @@ impl Inner {
     pub(crate) async fn upkeep(self: Arc<Self>) {
         self.recover_logs().await;
         let token = self.tasks.token().clone();
-        let mut next = tokio::time::Instant::now() + SWEEP_FIRST;
+        let every = Duration::from_secs(self.limits.retention_sweep_seconds.max(1).into());
+        let mut next = tokio::time::Instant::now() + every.min(SWEEP_FIRST);
         loop {
             tokio::select! {
                 () = self.over.notified() => self.clear_files().await,
@@ -40,7 +38,7 @@ impl Inner {
                         Ok(Err(error)) => tracing::warn!(%error, "retention could not be applied; trying again"),
                         Err(_) => tracing::error!("retention panicked, which is a bug; trying again"),
                     }
-                    next = tokio::time::Instant::now() + SWEEP_EVERY;
+                    next = tokio::time::Instant::now() + every;
                 }
                 () = token.cancelled() => return,
             }

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod health;
+mod soak;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,6 +15,7 @@ pub(crate) use accounts::{
     UserDelete, UserList, UserRescue, UserSessions, UserShow,
 };
 pub(crate) use health::{Doctor, Memory, Top};
+pub(crate) use soak::{Leak, LeakKind, Mix, Share, Soak};
 
 const AFTER_HELP: &str = "\
 Exit codes: 0 ok, 1 run failed, 2 usage, 3 invalid workflow, 4 not found, 5 not allowed,
@@ -83,6 +85,9 @@ pub(crate) enum Command {
     Top(Top),
     /// Say in words whether the server is well, and what to do if it is not
     Doctor(Doctor),
+    /// Load a server in cycles and prove that nothing grows
+    Soak(Soak),
+
     /// Show the configuration
     Config(ConfigCommand),
     /// Print a completion script for a shell
@@ -131,6 +136,9 @@ pub(crate) struct Serve {
     /// error, warn, info, debug or trace; or a filter such as `info,staunch_engine=debug`
     #[arg(long, value_name = "LEVEL")]
     pub(crate) log_level: Option<String>,
+    /// What `staunch soak` has its own server lose
+    #[arg(long, hide = true, value_name = "KIND=RATE")]
+    pub(crate) inject_leak: Vec<Leak>,
 }
 
 /// `staunch run`.

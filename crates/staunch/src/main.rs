@@ -17,6 +17,7 @@ mod render;
 mod report;
 mod secret;
 mod serve;
+mod soak;
 mod top;
 
 use std::process::ExitCode;

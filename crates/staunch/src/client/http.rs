@@ -64,6 +64,11 @@ impl Client {
         Self { base: base.to_owned(), agent: config.build().new_agent(), credential: Credential::Nobody, careless }
     }
 
+    /// One like it that shares no connection with it.
+    pub(crate) fn fresh(&self) -> Self {
+        Self { agent: self.agent.config().new_agent(), ..self.clone() }
+    }
+
     /// One that sends this token with every request.
     pub(crate) fn with_token(self, token: &Secret) -> Result<Self, Failure> {
         self.confide("the token")?;
@@ -146,6 +151,14 @@ impl Client {
         let request = request.header("accept", "text/event-stream").header("last-event-id", last);
         let answer = self.accept(request.call().map_err(|error| self.unreachable(&error))?)?;
         Ok(answer.into_body().into_reader())
+    }
+
+    /// What the server measures, in the text format of OpenMetrics.
+    pub(crate) fn metrics(&self) -> Result<String, Failure> {
+        let url = format!("{}/metrics", self.base);
+        let answer = self.accept(self.retry(|| self.getting(&url).call())?)?;
+        let mut body = answer.into_body();
+        body.with_config().limit(ANSWER_BYTES_MAX).read_to_string().map_err(|error| self.unreachable(&error))
     }
 
     /// The full id of a run that was named by its id, a part of it, or `@last`.

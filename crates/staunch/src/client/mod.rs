@@ -3,6 +3,7 @@
 mod accounts;
 mod credential;
 mod http;
+mod listen;
 mod memory;
 mod problem;
 mod sse;

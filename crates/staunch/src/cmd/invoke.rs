@@ -6,7 +6,8 @@ use clap::Parser;
 use staunch_server::wire::Secret;
 
 use super::{
-    cancel, completions, config, doctor, logs, memory, rerun, run, runs, token, top, user, validate, version, workflows,
+    cancel, completions, config, doctor, logs, memory, rerun, run, runs, soak, token, top, user, validate, version,
+    workflows,
 };
 use crate::cli::{AllFlags, Cli, Command, ConfigSubcommand, Server};
 use crate::client::Client;
@@ -60,6 +61,7 @@ fn invoke(cli: Cli, terminal: &mut Terminal) -> Result<Exit, Failure> {
         Command::Memory(arguments) => memory::run(&arguments, &all, terminal),
         Command::Top(arguments) => top::run(&arguments, &all, terminal),
         Command::Doctor(arguments) => doctor::run(&arguments, &all, terminal),
+        Command::Soak(arguments) => soak::run(&arguments, &all, terminal),
         Command::Config(arguments) => match arguments.command {
             ConfigSubcommand::Show(show) => config::show(&show, &all, terminal),
         },

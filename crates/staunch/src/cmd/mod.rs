@@ -12,6 +12,7 @@ mod rerun;
 mod rescue;
 mod run;
 mod runs;
+mod soak;
 mod token;
 mod top;
 mod user;

@@ -14,9 +14,9 @@ use tokio::runtime::Runtime;
 use super::door::{self, Door};
 use super::setup::SetupLink;
 use super::welcome::{self, Welcome};
-use super::{demo, grant, notify, trace};
+use super::{demo, grant, inject, notify, trace};
 use crate::allocator;
-use crate::cli::{AllFlags, Serve};
+use crate::cli::{AllFlags, Leak, Serve};
 use crate::config::{Config, Origin, Sources};
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -29,6 +29,7 @@ const RUNTIME_MAX: Duration = Duration::from_secs(5);
 
 /// Serves until a signal says otherwise.
 pub(crate) fn run(arguments: &Serve, all: &AllFlags, terminal: &mut Terminal) -> Result<Exit, Failure> {
+    inject::check(&arguments.inject_leak)?;
     let config = Config::load(&sources(arguments, all))?;
     // The directory of a demo is new.
     let kept = !(arguments.demo && config.data.origin == Origin::Default);
@@ -41,7 +42,7 @@ pub(crate) fn run(arguments: &Serve, all: &AllFlags, terminal: &mut Terminal) ->
     let runtime = runtime()?;
     // Heard from the very beginning: a stop while the store opens must not kill half-way, nor leave a demo's directory.
     let stop = runtime.block_on(async { Interrupts::new() })?;
-    let place = Place::of(&config, arguments.demo)?;
+    let place = Place::of(&config, arguments)?;
     let exit = runtime.block_on(serve(&config, allocator, &place, arguments.demo, stop, terminal));
     // Everything of ours is closed by now; what a forced stop left must not hold the process.
     runtime.shutdown_timeout(RUNTIME_MAX);
@@ -59,11 +60,12 @@ fn sources(arguments: &Serve, all: &AllFlags) -> Sources {
 }
 
 fn runtime() -> Result<Runtime, Failure> {
-    tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .thread_name("staunch")
-        .build()
-        .map_err(|error| Failure::broken(format!("cannot start the runtime: {error}")))
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.enable_all().thread_name("staunch");
+    if inject::is_soaked() {
+        builder.thread_keep_alive(inject::THREADS_LEAVE);
+    }
+    builder.build().map_err(|error| Failure::broken(format!("cannot start the runtime: {error}")))
 }
 
 /// Where a server keeps things.
@@ -73,11 +75,14 @@ pub(super) struct Place {
     /// The workflow files.
     pub(super) workflows: PathBuf,
     temporary: Option<TempDir>,
+    /// What soak wants to be lost.
+    leaks: Vec<Leak>,
 }
 
 impl Place {
     /// As configured; a demo whose data directory nobody named gets a temporary one.
-    fn of(config: &Config, demo: bool) -> Result<Self, Failure> {
+    fn of(config: &Config, arguments: &Serve) -> Result<Self, Failure> {
+        let demo = arguments.demo;
         let temporary =
             (demo && config.data.origin == Origin::Default).then(|| temporary("staunch-demo-")).transpose()?;
         let data = match &temporary {
@@ -94,7 +99,7 @@ impl Place {
         if demo {
             demo::write(&workflows)?;
         }
-        Ok(Self { data, workflows, temporary })
+        Ok(Self { data, workflows, temporary, leaks: arguments.inject_leak.clone() })
     }
 
     /// Whether all of it goes with this life.
@@ -180,6 +185,7 @@ async fn open(config: &Config, place: &Place) -> Result<(Engine, Arc<dyn Account
     };
     let accounts: Arc<dyn Accounts> = Arc::<Sqlite>::clone(&store);
     let engine = Engine::open(engine, store, logs).await.map_err(|error| Failure::broken(error.to_string()))?;
+    inject::begin(&place.leaks, &engine, &accounts);
     Ok((engine, accounts))
 }
 
@@ -193,15 +199,11 @@ async fn enter(
 ) -> Result<(Server, Option<SetupLink>), Failure> {
     let gauge = Gauge::new(config.memory_bytes.value, allocator, Path::new("/")).map(Arc::new);
     let ceiling = gauge.map(|gauge| Ceiling { part: Arc::new(move || gauge.part()), purge: allocator::purge() });
-<<<<<<< HEAD
-    let told = ServerConfig { allocator, ceiling, watch: watched(config, place), ..door::server(config) };
-=======
     if let Some(purge) = allocator::purge() {
         // What the start took and gave back: an idle server does not hold it for as long as it takes to decay.
         purge();
     }
-    let told = ServerConfig { allocator, ceiling, ..door::server(config) };
->>>>>>> heap
+    let told = ServerConfig { allocator, ceiling, watch: watched(config, place), ..door::server(config) };
     let bound = bind_with(engine.clone(), Arc::clone(accounts), &told).await;
     let server = bound.map_err(|error| not_bound(config, &error))?;
     door::warn_if_plain(config);

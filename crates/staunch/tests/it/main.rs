@@ -27,5 +27,6 @@ mod remote;
 mod serve;
 mod setup;
 mod signals;
+mod soak;
 mod terminal;
 mod validate;
