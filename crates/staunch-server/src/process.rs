@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use staunch_bounded::fault_point;
+
 /// Its size and its use of the machine.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Process {
@@ -24,6 +26,7 @@ pub(crate) struct Process {
 impl Process {
     /// Reads it from `/proc` (proc_pid_stat(5)). Blocking. `None` where there is no `/proc`.
     pub(crate) fn read() -> Option<Self> {
+        fault_point!("server.proc").ok()?;
         let boot = fs::read_to_string("/proc/stat").ok()?;
         let boot = boot.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse::<f64>().ok()?;
         let mut process = Self::parse(&fs::read_to_string("/proc/self/stat").ok()?, boot)?;

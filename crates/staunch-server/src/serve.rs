@@ -14,6 +14,7 @@ use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use staunch_bounded::{Census, fault_point};
 use staunch_engine::{Engine, Kind, Tasks};
 use staunch_store::Accounts;
 use tokio::net::{TcpListener, TcpStream};
@@ -34,6 +35,7 @@ pub struct Server {
     local_addr: SocketAddr,
     stop: CancellationToken,
     closed: CancellationToken,
+    census: Arc<Census>,
     room: Arc<Semaphore>,
     connections_max: u32,
 }
@@ -63,11 +65,12 @@ pub async fn bind_with(
     let (times, connections_max) = (Times::default(), engine.limits().connections_max);
     let tasks = engine.tasks().clone();
     let (router, app) = build(engine, accounts, config, times).await?;
+    fault_point!("server.bind").map_err(io::Error::from)?;
     let listener = TcpListener::bind(config.listen).await?;
     let closed = app.auth.mode.closed().clone();
     let server = serve(listener, router, &tasks, connections_max, times, Arc::clone(&app.tally))?;
     tasks.spawn(Kind::Sweep, sweep(Arc::clone(&app.auth), server.stop.clone()));
-    Ok(Server { closed, ..server })
+    Ok(Server { closed, census: Arc::clone(&app.census), ..server })
 }
 
 /// Serves `router` at `listener`, as tasks of `tasks`.
@@ -83,12 +86,18 @@ pub(crate) fn serve(
         local_addr: listener.local_addr()?,
         stop: tasks.token().child_token(),
         closed: CancellationToken::new(),
+        census: Arc::default(),
         room: Arc::new(Semaphore::new(connections_max as usize)),
         connections_max,
     };
     let shell =
         Shell { router, tasks: tasks.clone(), stop: server.stop.clone(), room: Arc::clone(&server.room), times, tally };
-    tasks.spawn(Kind::Listener, shell.accept(listener));
+    // A server that hears nobody must not look as if it lived: if this panics all stops, and the process ends.
+    let alarm = tasks.token().clone().drop_guard();
+    tasks.spawn(Kind::Listener, async move {
+        shell.accept(listener).await;
+        alarm.disarm();
+    });
     Ok(server)
 }
 
@@ -106,6 +115,16 @@ impl Server {
     /// Ends when that is over: the first admin exists.
     pub async fn closed(&self) {
         self.closed.cancelled().await;
+    }
+
+    /// All bounded containers and budgets of the server and its engine.
+    pub fn census(&self) -> &Arc<Census> {
+        &self.census
+    }
+
+    /// Bytes held on all budgets: 0 once it is closed.
+    pub fn budget_bytes(&self) -> u64 {
+        self.census.counts().iter().filter(|count| count.entries.is_none()).map(|count| count.bytes).sum()
     }
 
     /// Stops listening, ends the event streams, lets requests in work finish for a few seconds, and cuts what is left. No connection
@@ -136,7 +155,9 @@ impl Shell {
             let next = async {
                 let room = Arc::clone(&self.room).acquire_owned().await;
                 let room = room.expect("never fails, because nobody closes this semaphore");
-                (room, listener.accept().await)
+                let accepted = listener.accept().await;
+                let accepted = accepted.and_then(|accepted| Ok(fault_point!("listener.accept").map(|()| accepted)?));
+                (room, accepted)
             };
             let (room, accepted) = tokio::select! {
                 () = self.stop.cancelled() => return,

@@ -7,11 +7,13 @@
 mod broken;
 mod cancel;
 mod crash;
+mod cuts;
 mod measured;
 mod sweep;
 
 pub use broken::{Blame, Broken, Swept};
 pub use cancel::{Cut, CutShort, all_cancellations, block_on};
 pub use crash::{Crash, all_crashes, is_victim, victim};
-pub use staunch_bounded::Fault;
+pub use cuts::all_cuts;
+pub use staunch_bounded::{Fault, faults};
 pub use sweep::{Manners, all_faults};

@@ -8,6 +8,7 @@ mod bad_input;
 mod bed;
 mod client;
 mod csrf;
+mod growth;
 mod live;
 mod logs;
 mod metrics;
@@ -17,4 +18,9 @@ mod secrets;
 mod sessions;
 mod setup;
 mod stop;
+mod sweeps;
 mod tokens;
+
+/// For the gates of growth; the others do not mind.
+#[global_allocator]
+static COUNTING: staunch_leak::Counting = staunch_leak::Counting::new();
