@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use staunch_bounded::fault_point;
 use staunch_engine::{Engine, EngineConfig, Limits};
 use staunch_store::{Durability, Logs, Opening, Sqlite, Store, StoreError};
 use tempfile::TempDir;
@@ -104,7 +105,9 @@ pub(crate) fn open_store(
     limits: &Limits,
     durability: Durability,
 ) -> Result<(Arc<Sqlite>, Arc<Logs>), Failure> {
-    std::fs::create_dir_all(directory).map_err(|error| Failure::file("make", directory, &error))?;
+    let made =
+        fault_point!("serve.data").map_err(std::io::Error::from).and_then(|()| std::fs::create_dir_all(directory));
+    made.map_err(|error| Failure::file("make", directory, &error))?;
     let opening = Opening { accounts: limits.accounts(), ..Opening::new(directory, limits.store(), durability) };
     let store = opening.open().map_err(|error| refused(&error))?;
     let logs = Logs::open(directory.join("logs"), limits.store()).map_err(|error| refused(&error))?;

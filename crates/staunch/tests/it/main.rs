@@ -24,5 +24,6 @@ mod remote;
 mod serve;
 mod setup;
 mod signals;
+mod sweeps;
 mod terminal;
 mod validate;
