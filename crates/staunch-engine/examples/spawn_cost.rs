@@ -54,6 +54,7 @@ fn measure(steps: usize) -> io::Result<()> {
         budget: Budget::root("captures", 8 << 20),
         output_file_bytes_max: 64 << 10,
         is_watched: Arc::new(|_| false),
+        on_panic: Arc::new(|| ()),
         on_output: Arc::new(|_| ()),
     })?;
     let mut report = serde_json::Map::from_iter([("steps".to_owned(), steps.into())]);

@@ -12,6 +12,7 @@ use staunch_flow::{Effect, Ended, Event, Outcome, Plan, RunOutcome, StepIndex};
 use staunch_store::{AttemptEnd, AttemptKey, Claimed, Commit, Incarnation, NewAttempt, NewEvent, RunHead};
 use tokio::sync::{oneshot, watch};
 
+use crate::attempt::Paid;
 use crate::engine::CancelError;
 use crate::load::Loaded;
 
@@ -32,6 +33,8 @@ pub(crate) enum Change {
         end: AttemptEnd,
         /// What it wrote to `$STAUNCH_OUTPUT`.
         outputs: BTreeMap<String, String>,
+        /// Pays for its result until that is recorded.
+        paid: Paid,
     },
     /// Somebody wants it to stop.
     Cancel {
@@ -39,6 +42,11 @@ pub(crate) enum Change {
         force: bool,
         /// Who.
         reply: CancelReply,
+    },
+    /// It holds the most, and memory is nearly gone.
+    Shed {
+        /// Without clean-up.
+        force: bool,
     },
     /// Its time is up.
     Deadline,
@@ -195,7 +203,7 @@ impl Active {
     /// Applies a change to the plan and writes what follows into the draft. A change that the plan refuses is dropped.
     fn record(&mut self, change: Change, draft: &mut Draft<'_>) -> Option<Change> {
         match change {
-            Change::Ended { end, outputs } => {
+            Change::Ended { end, outputs, paid } => {
                 let (step, attempt) = (end.key.step, end.key.attempt);
                 let exit_code =
                     end.result.get("exit_code").and_then(Value::as_i64).and_then(|code| i32::try_from(code).ok());
@@ -208,7 +216,7 @@ impl Active {
                 self.advance(event, "step.ended", body, draft)?;
                 self.doomed.remove(&(step, attempt));
                 draft.commit.ended.push(end.clone());
-                Some(Change::Ended { end, outputs })
+                Some(Change::Ended { end, outputs, paid })
             }
             Change::Cancel { force, reply } => {
                 if let Some(outcome) = self.plan.outcome() {
@@ -223,6 +231,16 @@ impl Active {
                     self.stopping = wanted;
                 }
                 Some(Change::Cancel { force, reply })
+            }
+            Change::Shed { force } => {
+                let wanted = if force { Stopping::Forced } else { Stopping::Cancelled };
+                if self.plan.outcome().is_some() || self.stopping >= wanted {
+                    return None;
+                }
+                let body = json!({ "force": force, "reason": "run_memory_limit" });
+                self.advance(Event::CancelRequested { force }, "run.cancel_requested", body, draft)?;
+                self.stopping = wanted;
+                Some(Change::Shed { force })
             }
             Change::Deadline => {
                 if self.stopping == Stopping::No {
@@ -277,11 +295,23 @@ impl Active {
         changes.append(&mut self.waiting);
         changes.retain(|change| match change {
             Change::Ended { end, .. } => ours.contains(&(end.key.step, end.key.attempt)),
-            Change::Cancel { .. } | Change::Deadline => true,
+            Change::Cancel { .. } | Change::Shed { .. } | Change::Deadline => true,
         });
         self.waiting = changes;
         let lost = |place: &Place, _: &mut InHand| !ours.contains(place);
         self.attempts.extract_if(.., lost).map(|(_, hand)| hand).collect()
+    }
+
+    /// Whether the store holds attempts for us that are not in our hands: the answer that handed them out was lost.
+    pub(crate) fn has_strangers(&self, loaded: &Loaded) -> bool {
+        let ends = |place: &Place| {
+            self.waiting
+                .iter()
+                .chain(&self.committing)
+                .any(|change| matches!(change, Change::Ended { end, .. } if (end.key.step, end.key.attempt) == *place))
+        };
+        let parked = |place: &Place| self.parked.iter().any(|claim| (claim.key.step, claim.key.attempt) == *place);
+        loaded.ours.iter().any(|place| !self.attempts.contains_key(place) && !parked(place) && !ends(place))
     }
 
     /// The run is over, and what was asked of it meanwhile came too late: whoever asked hears so.

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::sync::Arc;
 use std::time::Duration;
 
+use staunch_bounded::{Charge, fault_point};
 use staunch_flow::{Launch, LeftBehind, Outcome};
 use staunch_store::{AttemptEnd, Claimed, Incarnation, LogPlace, RunId};
 use tokio::sync::watch;
@@ -28,10 +29,14 @@ pub(crate) struct Attempt {
     pub(crate) stop: watch::Receiver<Option<(Outcome, bool)>>,
 }
 
+/// What pays for the text of both streams in a result, until that is on disk.
+pub(crate) type Paid = Vec<Charge>;
+
 /// What came of it.
 pub(crate) struct Done {
     pub(crate) end: AttemptEnd,
     pub(crate) outputs: BTreeMap<String, String>,
+    pub(crate) paid: Paid,
     /// Whether it was stopped rather than ended by itself.
     pub(crate) stopped: bool,
     pub(crate) left_behind: bool,
@@ -128,7 +133,9 @@ impl Attempt {
     }
 
     async fn finish(self, inner: &Arc<Inner>, places: Places, exit: Exit) -> Done {
-        let (outputs, error) = match self.collect(inner, places).await {
+        let collected = self.collect(inner, places).await;
+        let built = fault_point!("result.build").map_err(|fault| fault.to_string());
+        let (outputs, error) = match built.and(collected) {
             Ok(outputs) => (outputs, None),
             Err(error) => (BTreeMap::new(), Some(error)),
         };
@@ -149,6 +156,7 @@ impl Attempt {
             left_behind: !exit.left_behind.is_empty(),
             end: self.end(outcome, result, exit.duration, log),
             outputs,
+            paid: exit.stdout.charge.into_iter().chain(exit.stderr.charge).collect(),
         }
     }
 
@@ -165,8 +173,8 @@ impl Attempt {
         let (outputs, given) = if nothing {
             collect()
         } else {
-            let stopping = || "its outputs could not be read: the server is stopping".to_owned();
-            inner.tasks.blocking(collect).await.ok_or_else(stopping)?
+            let failed = || "its outputs could not be read: see the server's log".to_owned();
+            inner.tasks.blocking(collect).await.ok_or_else(failed)?
         };
         if let Err(error) = given {
             tracing::warn!(run = %self.claimed.key.run, step = self.step, %error, "temporary files could not be removed");
@@ -187,7 +195,7 @@ impl Attempt {
 
     fn failed(self, message: &str) -> Done {
         let end = self.end(Outcome::Failed, no_result(message), Duration::ZERO, LogPlace::Nowhere);
-        Done { end, outputs: BTreeMap::new(), stopped: false, left_behind: false }
+        Done { end, outputs: BTreeMap::new(), paid: Paid::new(), stopped: false, left_behind: false }
     }
 
     fn end(&self, outcome: Outcome, result: serde_json::Value, duration: Duration, log: LogPlace) -> AttemptEnd {
@@ -209,7 +217,7 @@ async fn take(inner: &Arc<Inner>, run: RunId) -> Result<Places, String> {
     match taken {
         Some(Ok(places)) => Ok(places),
         Some(Err(error)) => Err(format!("its workspace could not be made: {error}")),
-        None => Err("its workspace could not be made: the server is stopping".to_owned()),
+        None => Err("its workspace could not be made: see the server's log".to_owned()),
     }
 }
 

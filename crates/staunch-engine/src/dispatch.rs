@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use staunch_bounded::fault_point;
 use staunch_flow::Outcome;
 use staunch_store::{ClaimRequest, Claimed, Claims, Incarnation, Renewal, RunId, StoreError};
 use tokio::sync::mpsc;
@@ -22,11 +23,15 @@ use crate::active::{Active, Change, Stopping};
 use crate::deadlines::Deadlines;
 use crate::engine::{CancelError, Inner};
 use crate::event::{Command, Event};
+use crate::fault;
 use crate::load::{Loaded, new_plan};
 
 mod attempts;
 mod commits;
 mod plans;
+mod shed;
+
+pub(crate) use shed::Shed;
 
 /// Attempts to be killed that one claim takes besides its slots.
 const KILLS_PER_CLAIM: u32 = 64;
@@ -113,6 +118,7 @@ impl Dispatch {
         let drain = Duration::from_secs(self.inner.limits.drain_seconds.into());
         let mut give_up = None;
         loop {
+            self.feed_starved();
             self.claim_if_hungry();
             self.inner.turned(self.in_hand, self.runs.len());
             if self.draining && self.in_hand == 0 && self.pending.is_empty() {
@@ -134,8 +140,11 @@ impl Dispatch {
             }
         }
         commands.close();
-        while let Some(Command::Cancel { reply, .. }) = commands.recv().await {
-            drop(reply.send(Err(CancelError::Stopping)));
+        while let Some(command) = commands.recv().await {
+            // Who asks for a run to be shed hears nothing, and knows that nobody is there to do it.
+            if let Command::Cancel { reply, .. } = command {
+                drop(reply.send(Err(CancelError::Stopping)));
+            }
         }
     }
 
@@ -149,7 +158,8 @@ impl Dispatch {
     }
 
     fn free(&self) -> u32 {
-        self.inner.limits.steps_active_max.saturating_sub(self.in_hand + self.reserved)
+        let most = self.inner.pressure.steps(self.inner.limits.steps_active_max);
+        most.saturating_sub(self.in_hand + self.reserved)
     }
 
     fn on_time(&mut self, now: Instant) {
@@ -159,7 +169,10 @@ impl Dispatch {
         if self.next_renewal <= now {
             self.next_renewal = now + self.inner.lease / 6;
             let (inner, worker) = (Arc::clone(&self.inner), self.worker);
-            self.set_going(async move { Event::Renewed(inner.store.renew(worker, inner.lease).await) });
+            self.set_going(async move {
+                let renewed = fault::before(fault_point!("engine.renew"), inner.store.renew(worker, inner.lease)).await;
+                Event::Renewed(renewed)
+            });
         }
         while let Some(run) = self.deadlines.pop(now) {
             self.change(run, Change::Deadline);
@@ -169,6 +182,7 @@ impl Dispatch {
     fn on_command(&mut self, command: Command) {
         match command {
             Command::Cancel { run, force, reply } => self.change(run, Change::Cancel { force, reply }),
+            Command::Shed(shed) => self.on_shed(shed),
         }
     }
 
@@ -208,8 +222,14 @@ impl Dispatch {
         self.claiming = true;
         self.reserved += slots;
         let request = ClaimRequest { worker: self.worker, slots, kills_max: KILLS_PER_CLAIM };
-        let inner = Arc::clone(&self.inner);
-        self.set_going(async move { Event::Claimed { reserved: slots, claims: inner.store.claim(request).await } });
+        let (inner, all) = (Arc::clone(&self.inner), self.inner.pressure.lets_begin());
+        self.set_going(async move {
+            let store = &inner.store;
+            let claim = async { if all { store.claim(request).await } else { store.claim_begun(request).await } };
+            let claims = fault::before(fault_point!("engine.claim"), claim).await;
+            let claims = fault::after(claims, || fault_point!("engine.claim_answer"));
+            Event::Claimed { reserved: slots, claims }
+        });
     }
 
     fn on_claimed(&mut self, reserved: u32, claims: Result<Claims, StoreError>) {
@@ -220,6 +240,10 @@ impl Dispatch {
             Err(error) => {
                 self.inner.store_failed(&error);
                 self.next_claim = Instant::now() + STORE_RETRY;
+                if matches!(error, StoreError::Unknown(_)) && !self.draining {
+                    // Attempts may be ours by now that nobody told us of.
+                    self.start_over();
+                }
                 return;
             }
         };
@@ -275,14 +299,7 @@ impl Dispatch {
             }
             Ok(Renewal::Lost) => {
                 tracing::error!("the store declared this worker dead: its steps are killed, and it joins again");
-                for held in self.runs.values() {
-                    stop_all(held);
-                }
-                self.runs.clear();
-                self.starved.clear();
-                self.worker = Incarnation::generate();
-                self.inner.set_worker(self.worker);
-                self.join_again(Duration::ZERO);
+                self.start_over();
             }
             Err(error) => {
                 self.inner.store_failed(&error);
@@ -291,11 +308,25 @@ impl Dispatch {
         }
     }
 
+    /// What the store says of our claims and what we hold is not the same: all is given up, and this worker joins under a new name,
+    /// which frees what it held under the old one.
+    fn start_over(&mut self) {
+        for held in self.runs.values() {
+            stop_all(held);
+        }
+        self.runs.clear();
+        self.starved.clear();
+        self.worker = Incarnation::generate();
+        self.inner.set_worker(self.worker);
+        self.join_again(Duration::ZERO);
+    }
+
     fn join_again(&self, after: Duration) {
         let (inner, worker) = (Arc::clone(&self.inner), self.worker);
         self.set_going(async move {
             tokio::time::sleep(after).await;
-            Event::Joined(inner.store.join(worker, inner.lease).await.map(drop))
+            let joined = fault::before(fault_point!("engine.join_again"), inner.store.join(worker, inner.lease)).await;
+            Event::Joined(joined.map(drop))
         });
     }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use staunch_bounded::Budget;
+use staunch_bounded::{Budget, fault_point};
 use staunch_flow::{Budgets, Outcome, RunOutcome};
 use staunch_store::{Incarnation, Logs, RunId, Store, StoreError};
 use tokio::sync::{Notify, mpsc};
@@ -14,8 +14,10 @@ use tokio::time::Instant;
 use crate::catalog::Catalog;
 use crate::engine::{CloseCount, EngineStats};
 use crate::event::Command;
+use crate::fault;
 use crate::feed::Feed;
 use crate::limits::Limits;
+use crate::pressure::Pressure;
 use crate::runner::Runner;
 use crate::tasks::Tasks;
 use crate::workspace::Work;
@@ -46,6 +48,7 @@ pub(crate) struct Inner {
     /// Runs are over whose files can go.
     pub(crate) over: Notify,
     pub(crate) counters: Counters,
+    pub(crate) pressure: Pressure,
     worker: Mutex<Incarnation>,
     began: Instant,
 }
@@ -74,6 +77,7 @@ pub(crate) struct Parts {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) logs: Arc<Logs>,
     pub(crate) feed: Feed,
+    pub(crate) tasks: Tasks,
     pub(crate) work: Arc<Work>,
     pub(crate) runner: Arc<Runner>,
     pub(crate) base_env: Vec<(OsString, OsString)>,
@@ -86,21 +90,35 @@ pub(crate) struct Parts {
 
 impl Inner {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { limits, store, logs, feed, work, runner, base_env, instance, lease, captures, commands, worker } =
-            parts;
+        let Parts {
+            limits,
+            store,
+            logs,
+            feed,
+            tasks,
+            work,
+            runner,
+            base_env,
+            instance,
+            lease,
+            captures,
+            commands,
+            worker,
+        } = parts;
         Self {
             catalog: Arc::new(Catalog::new(limits.catalog_bytes_max)),
             plans: Budget::root("plans", limits.plans_memory_bytes_max),
-            tasks: Tasks::new(),
             hint: Notify::new(),
             over: Notify::new(),
             counters: Counters::default(),
+            pressure: Pressure::default(),
             worker: Mutex::new(worker),
             began: Instant::now(),
             limits,
             store,
             logs,
             feed,
+            tasks,
             work,
             runner,
             base_env,
@@ -188,7 +206,7 @@ impl Inner {
         self.tasks.blocking(move || work.close()).await;
         let (runner, bound) = (Arc::clone(&self.runner), self.limits.kill_grace() + KILL_EXTRA);
         let children = self.tasks.blocking(move || runner.close(bound)).await.unwrap_or(1) as u64;
-        if let Err(error) = self.store.leave(self.worker()).await {
+        if let Err(error) = fault::before(fault_point!("engine.leave"), self.store.leave(self.worker())).await {
             tracing::warn!(%error, "the store was not told that this worker left; its attempts will count a loss");
         }
         self.store.close().await;

@@ -4,11 +4,13 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use staunch_bounded::fault_point;
 use staunch_flow::{Event, Plan, RunOutcome, Workflow};
 use staunch_store::{Journal, RevisionId, RunHead, RunId, StoreError, Timestamp};
 
 use crate::active::{Place, Stopping};
 use crate::engine::Inner;
+use crate::fault;
 
 /// A run's plan, rebuilt.
 pub(crate) struct Loaded {
@@ -40,7 +42,8 @@ pub(crate) enum LoadError {
 impl Inner {
     /// Rebuilds a run's plan from its journal.
     pub(crate) async fn load(&self, run: RunId) -> Result<Loaded, LoadError> {
-        let journal = self.store.journal(run).await?.ok_or(LoadError::UnknownRun(run))?;
+        let journal = fault::before(fault_point!("engine.journal"), self.store.journal(run)).await?;
+        let journal = journal.ok_or(LoadError::UnknownRun(run))?;
         let workflow = self.workflow(journal.head.revision).await?;
         let plan = replay(workflow, &journal)?;
         let worker = self.worker();
@@ -60,7 +63,7 @@ impl Inner {
         if let Some(workflow) = self.catalog.revision(revision) {
             return Ok(workflow);
         }
-        let text = self.store.revision(revision).await?;
+        let text = fault::before(fault_point!("engine.revision"), self.store.revision(revision)).await?;
         let text = text.ok_or_else(|| LoadError::Broken(format!("the text of revision {revision} is gone")))?;
         let parsed = staunch_flow::parse(text.as_bytes(), "workflow", &self.budgets());
         let Some(workflow) = parsed.workflow.map(Arc::new) else {

@@ -7,19 +7,20 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use staunch_bounded::Budget;
+use staunch_bounded::{Budget, fault_point};
 use staunch_store::{Incarnation, Logs, RevisionId, RunId, RunQuery, RunState, Store, StoreError};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::dispatch::Dispatch;
 use crate::engine::{EngineConfig, EngineError};
+use crate::fault;
 use crate::feed::Feed;
 use crate::inner::{Inner, Parts};
 use crate::limits::Limits;
 use crate::load::since;
 use crate::runner::{self, Runner, RunnerConfig};
-use crate::tasks::Kind;
+use crate::tasks::{Kind, Tasks};
 use crate::watch::Directory;
 use crate::workspace::Work;
 
@@ -35,22 +36,25 @@ pub(crate) async fn open(
     logs: Arc<Logs>,
 ) -> Result<Arc<Inner>, EngineError> {
     let EngineConfig { limits, work_directory, workflows_directory, keeper, base_env, workspace, lease } = config;
-    std::fs::create_dir_all(&work_directory)
+    fault_point!("engine.directory")
+        .map_err(std::io::Error::from)
+        .and_then(|()| std::fs::create_dir_all(&work_directory))
         .map_err(|error| EngineError::Io { what: work_directory.display().to_string(), error })?;
     let instance = instance(&work_directory);
     kill_strays(&work_directory, &instance);
     let worker = Incarnation::generate();
-    let freed = store.join(worker, lease).await?;
+    let freed = fault::before(fault_point!("engine.join"), store.join(worker, lease)).await?;
     if freed > 0 {
         tracing::warn!(attempts = freed, "attempts of an earlier life were interrupted; they go on as `on-lost` says");
     }
     let feed = Feed::default();
     let captures = Budget::root("captures", limits.captures_bytes_max);
-    let runner = start_runner(&limits, keeper, &captures, &feed)?;
+    let tasks = Tasks::new();
+    let runner = start_runner(&limits, keeper, &captures, &feed, &tasks)?;
     let (commands, inbox) = mpsc::channel(COMMANDS_QUEUED_MAX);
     let work = Arc::new(Work::new(work_directory, workspace));
     let parts =
-        Parts { limits, store, logs, feed, work, runner, base_env, instance, lease, captures, commands, worker };
+        Parts { limits, store, logs, feed, tasks, work, runner, base_env, instance, lease, captures, commands, worker };
     let inner = Arc::new(Inner::new(parts));
     let mut dispatch = Dispatch::new(Arc::clone(&inner), worker);
     let open = take_over(&inner, &mut dispatch).await?;
@@ -83,8 +87,9 @@ fn start_runner(
     keeper: Vec<OsString>,
     captures: &Arc<Budget>,
     feed: &Feed,
+    tasks: &Tasks,
 ) -> Result<Arc<Runner>, EngineError> {
-    let (feed, watched) = (feed.clone(), feed.clone());
+    let (feed, watched, stop) = (feed.clone(), feed.clone(), tasks.token().clone());
     let config = RunnerConfig {
         is_watched: Arc::new(move |key| watched.is_watched(key.run)),
         keeper,
@@ -95,6 +100,8 @@ fn start_runner(
         capture_bytes_max: limits.capture_bytes_max as usize,
         budget: Arc::clone(captures),
         output_file_bytes_max: limits.output_file_bytes_max,
+        // Nothing works without it, as without the loop.
+        on_panic: Arc::new(move || stop.cancel()),
         on_output: Arc::new(move |key| feed.wake(key.run)),
     };
     Runner::start(config).map(Arc::new).map_err(|error| EngineError::Io { what: "the runner".to_owned(), error })
@@ -106,7 +113,7 @@ async fn take_over(inner: &Inner, dispatch: &mut Dispatch) -> Result<HashSet<Run
     for state in [RunState::Running, RunState::Queued] {
         let mut query = RunQuery { state: Some(state), limit: 200, ..RunQuery::default() };
         loop {
-            let page = inner.store.runs(query.clone()).await?;
+            let page = fault::before(fault_point!("engine.runs"), inner.store.runs(query.clone())).await?;
             query.before = page.items.last().map(|row| row.head.id);
             for row in page.items {
                 open.insert(row.head.id);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
+use staunch_bounded::fault_point;
 use staunch_flow::{Effect, Event, Plan, StepIndex, Workflow};
 use staunch_store::{
     IdempotencyKey, NewEvent, NewRevision, NewRun, RevisionId, RunHead, RunId, StoreError, Submitted, Timestamp,
@@ -12,6 +13,7 @@ use staunch_store::{
 use crate::active::beginning;
 use crate::catalog::nearest;
 use crate::engine::{Rerun, Submission, SubmitError, Target};
+use crate::fault;
 use crate::inner::Inner;
 use crate::load::{LoadError, new_plan};
 
@@ -47,7 +49,8 @@ impl Inner {
         let parsed = staunch_flow::parse(text.as_bytes(), stem, &self.budgets());
         let workflow = parsed.workflow.map(Arc::new).ok_or(SubmitError::Invalid(parsed.diagnostics))?;
         let (name, bytes) = (workflow.name.clone(), text.len());
-        let revision = self.store.publish(NewRevision { name: name.clone(), text, file: None }).await?;
+        let revision = NewRevision { name: name.clone(), text, file: None };
+        let revision = fault::before(fault_point!("engine.publish"), self.store.publish(revision)).await?;
         self.catalog.remember(revision, &workflow, bytes);
         Ok((name, revision, workflow))
     }
@@ -111,8 +114,10 @@ impl Inner {
             events,
             outcome: first.outcome,
         };
-        let submitted = self.store.submit(run, key).await?;
+        let submitted = fault::before(fault_point!("engine.submit"), self.store.submit(run, key)).await;
+        // Even if the answer got lost: it may have been accepted.
         self.hint.notify_one();
+        let submitted = fault::after(submitted, || fault_point!("engine.submit_answer"))?;
         Ok(submitted)
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::FutureExt;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -25,12 +25,22 @@ pub enum Kind {
     Connection,
     /// Sees a change of accounts through, whether or not the client who asked for it waits.
     Account,
+    /// Looks how pressed the process is for memory.
+    Pressure,
     /// Removes what has expired of accounts and of rate limits.
     Sweep,
 }
 
-const KINDS: [Kind; 7] =
-    [Kind::Dispatch, Kind::Watch, Kind::Upkeep, Kind::Listener, Kind::Connection, Kind::Account, Kind::Sweep];
+const KINDS: [Kind; 8] = [
+    Kind::Dispatch,
+    Kind::Watch,
+    Kind::Upkeep,
+    Kind::Listener,
+    Kind::Connection,
+    Kind::Account,
+    Kind::Pressure,
+    Kind::Sweep,
+];
 
 impl Kind {
     /// Its word in metrics.
@@ -42,6 +52,7 @@ impl Kind {
             Self::Listener => "listener",
             Self::Connection => "connection",
             Self::Account => "account",
+            Self::Pressure => "pressure",
             Self::Sweep => "sweep",
         }
     }
@@ -112,7 +123,12 @@ impl Tasks {
         T: Send + 'static,
         F: FnOnce() -> T + Send + 'static,
     {
-        self.tracker.spawn_blocking(work).await.ok()
+        let done = self.tracker.spawn_blocking(work).await;
+        if done.as_ref().is_err_and(JoinError::is_panic) {
+            self.counts.panics.fetch_add(1, Ordering::Relaxed);
+            tracing::error!("blocking work panicked: this is a bug");
+        }
+        done.ok()
     }
 
     /// Ends when the server stops: every loop of a task waits for this too.

@@ -2,13 +2,17 @@
 //! not keep. Courtesy, not correctness: every bound holds without it.
 
 use std::collections::HashSet;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
+use staunch_bounded::fault_point;
 use staunch_store::logs::Recovered;
 use staunch_store::{Retention, RunId, StoreError};
 use tokio::runtime::Handle;
 
+use crate::fault;
 use crate::inner::Inner;
 
 /// Between two sweeps.
@@ -30,8 +34,11 @@ impl Inner {
             tokio::select! {
                 () = self.over.notified() => self.clear_files().await,
                 () = tokio::time::sleep_until(next) => {
-                    if let Err(error) = self.sweep().await {
-                        tracing::warn!(%error, "retention could not be applied; trying again");
+                    // A panic has told itself, and must not end what clears up for years to come.
+                    match AssertUnwindSafe(self.sweep()).catch_unwind().await {
+                        Ok(Ok(())) => {}
+                        Ok(Err(error)) => tracing::warn!(%error, "retention could not be applied; trying again"),
+                        Err(_) => tracing::error!("retention panicked, which is a bug; trying again"),
                     }
                     next = tokio::time::Instant::now() + SWEEP_EVERY;
                 }
@@ -61,6 +68,7 @@ impl Inner {
         let (logs, store, runtime) = (Arc::clone(&self.logs), Arc::clone(&self.store), Handle::current());
         let recovered = self.tasks.blocking(move || {
             // The logs of a run come one after another.
+            fault::failed(fault_point!("upkeep.recover"))?;
             let mut last = None;
             logs.recover(&mut |name| match last {
                 Some((run, known)) if run == name.attempt.run => Ok(known),
@@ -87,10 +95,14 @@ impl Inner {
     pub(crate) async fn sweep(&self) -> Result<(), StoreError> {
         let retention = self.retention();
         loop {
-            let swept = self.store.sweep(&retention, RUNS_PER_SWEEP).await?;
+            let swept =
+                fault::before(fault_point!("upkeep.sweep"), self.store.sweep(&retention, RUNS_PER_SWEEP)).await?;
             for run in &swept.runs {
                 let (logs, run) = (Arc::clone(&self.logs), *run);
-                if let Some(Err(error)) = self.tasks.blocking(move || logs.remove(run)).await {
+                let removed = self
+                    .tasks
+                    .blocking(move || fault::failed(fault_point!("upkeep.remove")).and_then(|()| logs.remove(run)));
+                if let Some(Err(error)) = removed.await {
                     tracing::warn!(%run, %error, "the logs of a removed run could not be removed");
                 }
             }

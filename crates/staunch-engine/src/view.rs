@@ -2,15 +2,17 @@
 
 use std::collections::HashMap;
 
+use staunch_bounded::fault_point;
 use staunch_store::{AttemptRow, Results, RunId, StoreError};
 
 use crate::engine::{RunView, StepView};
+use crate::fault;
 use crate::inner::Inner;
 use crate::load::LoadError;
 
 impl Inner {
     pub(crate) async fn view(&self, run: RunId, results: Results) -> Result<Option<RunView>, StoreError> {
-        let Some(row) = self.store.run(run).await? else { return Ok(None) };
+        let Some(row) = fault::before(fault_point!("engine.run"), self.store.run(run)).await? else { return Ok(None) };
         let plan = match self.load(run).await {
             Ok(loaded) => loaded.plan,
             // It was swept between the two reads.
@@ -19,7 +21,7 @@ impl Inner {
             Err(LoadError::Broken(message)) => return Err(StoreError::Damaged(message)),
         };
         let mut attempts: HashMap<u32, Vec<AttemptRow>> = HashMap::new();
-        for attempt in self.store.attempts(run, results).await? {
+        for attempt in fault::before(fault_point!("engine.attempts"), self.store.attempts(run, results)).await? {
             attempts.entry(attempt.key.step.0).or_default().push(attempt);
         }
         let steps = &plan.workflow().steps;

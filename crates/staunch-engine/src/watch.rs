@@ -9,12 +9,14 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use notify::Watcher;
+use staunch_bounded::fault_point;
 use staunch_flow::{Budgets, Diagnostic, Severity, Span, Workflow};
 use staunch_store::{NewRevision, Store, StoreError, WorkflowRow};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::catalog::{Catalog, Known};
+use crate::fault;
 use crate::inner::budgets;
 use crate::limits::Limits;
 
@@ -143,6 +145,7 @@ impl Directory {
 
     /// What is new or changed, and what is gone. Blocking, but only for as long as reading some small files takes.
     fn look(&self) -> io::Result<Found> {
+        fault_point!("catalog.list")?;
         let mut names: Vec<String> = fs::read_dir(&self.path)?
             .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
             .filter(|name| is_workflow(name))
@@ -181,6 +184,7 @@ impl Directory {
     fn parse(&mut self, change: Changed, catalog: &Catalog) -> Option<Good> {
         let Changed { file, stamp, bytes } = change;
         let seen = self.seen.entry(file.clone()).or_default();
+        let readable = bytes.is_ok();
         let (diagnostics, good) = match bytes {
             Err(error) => (vec![fault("unreadable_file", format!("the file cannot be read: {error}"))], None),
             Ok(bytes) => {
@@ -190,7 +194,8 @@ impl Directory {
         };
         let Some((bytes, workflow)) = good else {
             seen.wants.clone_from(&seen.name);
-            seen.stamp = Some(stamp);
+            // What could not be read, for want of descriptors say, is read at each scan until it can.
+            seen.stamp = readable.then_some(stamp);
             let errors = diagnostics.len();
             match &seen.name {
                 Some(_) => tracing::warn!(file, errors, "workflow file has errors: its last good text stays in use"),
@@ -214,7 +219,8 @@ impl Directory {
         }
         // The parser takes only UTF-8, so this is no loss.
         let text: Arc<str> = String::from_utf8_lossy(&bytes).into();
-        let revision = store.publish(NewRevision { name: name.clone(), text, file: Some(file.clone()) }).await?;
+        let revision = NewRevision { name: name.clone(), text, file: Some(file.clone()) };
+        let revision = fault::before(fault_point!("catalog.publish"), store.publish(revision)).await?;
         catalog.set_broken(&file, Vec::new());
         let workflow = Arc::new(workflow);
         let known = Known { name: name.clone(), file: Some(file.clone()), revision, workflow, warnings };
@@ -248,7 +254,7 @@ impl Directory {
     async fn retire_freed(&mut self, catalog: &Catalog, store: &dyn Store) -> Result<(), StoreError> {
         while let Some(name) = self.freed.first().cloned() {
             if self.seen.values().all(|seen| seen.name.as_ref() != Some(&name)) {
-                store.retire(&name).await?;
+                fault::before(fault_point!("catalog.retire"), store.retire(&name)).await?;
                 catalog.remove(&name);
                 tracing::info!(workflow = name, "workflow removed");
             }
@@ -266,7 +272,7 @@ impl Directory {
             // It may come back, with all its files.
             return Ok(());
         }
-        for row in store.workflows().await? {
+        for row in fault::before(fault_point!("catalog.workflows"), store.workflows()).await? {
             if row.file.is_some() && catalog.get(&row.name).is_none() {
                 store.retire(&row.name).await?;
             }
@@ -369,6 +375,7 @@ fn read(path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
     let regular = |about: fs::Metadata| {
         if about.is_file() { Ok(()) } else { Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")) }
     };
+    fault_point!("catalog.read")?;
     regular(fs::metadata(path)?)?;
     // It may have become a pipe since.
     let file = fs::OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;

@@ -5,7 +5,7 @@
 //! were freed in the last seconds). So a home that no step has touched is not removed but put aside, under `.spare`, for the
 //! next run: two renames instead of eight calls.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -13,10 +13,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use staunch_bounded::fault_point;
 use staunch_store::RunId;
 
 /// Homes put aside, at most.
 const SPARE_MAX: usize = 64;
+
+/// Homes that wait to be removed, at most: there are more only if the disk refuses to remove any. The next start tries again.
+const OVER_MAX: usize = 4_096;
 
 /// Where they are.
 const SPARE: &str = ".spare";
@@ -38,8 +42,8 @@ pub(crate) struct Work {
 struct Homes {
     /// Of runs whose steps have started: as many as runs are in the loop's hands or wait for a retry.
     open: HashMap<RunId, Home>,
-    /// Of runs that are over, to be removed.
-    over: Vec<RunId>,
+    /// Of runs that are over, to be removed: the next first. At most [`OVER_MAX`], if none can be.
+    over: VecDeque<RunId>,
     /// Put aside: untouched.
     spare: Vec<(PathBuf, Marks)>,
     /// How many were ever put aside: names the next.
@@ -47,8 +51,10 @@ struct Homes {
 }
 
 /// The directory of a run.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Home {
+    /// Whether it was made whole. If not there may be a part of it, which goes with the run.
+    is_whole: bool,
     /// Whether the temporary directory of this number is in use.
     taken: Vec<bool>,
     /// How its directories looked when they were made; `None` if an earlier life made them.
@@ -95,31 +101,44 @@ impl Work {
 
     /// Whether a step of the run has started in this life, so that [`Work::take`] has little to do.
     pub(crate) fn has_home(&self, run: RunId) -> bool {
-        self.homes().open.contains_key(&run)
+        self.homes().open.get(&run).is_some_and(|home| home.is_whole)
     }
 
     /// The run is over: what it has here is to be removed, see [`Work::clear`]. Nothing is kept for a run that has nothing here.
     pub(crate) fn end(&self, run: RunId) {
         let mut homes = self.homes();
         if homes.open.contains_key(&run) {
-            homes.over.push(run);
+            homes.over.push_back(run);
         }
     }
 
-    /// Removes what runs that are over have here. Blocking.
+    /// Removes what runs that are over have here. What cannot be removed waits for the next call. Blocking.
     pub(crate) fn clear(&self) {
-        let over = std::mem::take(&mut self.homes().over);
-        for run in over {
+        // One by one, and counted before: should one of them panic, the others stay in the list, and what is put back waits.
+        let mut left = self.homes().over.len();
+        while left > 0
+            && let Some(run) = self.next_over()
+        {
+            left -= 1;
             if let Err(error) = self.remove(run) {
-                tracing::warn!(%run, %error, "a workspace could not be removed; the next start tries again");
+                tracing::warn!(%run, %error, "a workspace could not be removed; it is tried again");
+                let mut homes = self.homes();
+                if homes.over.len() < OVER_MAX {
+                    homes.over.push_back(run);
+                }
             }
         }
+    }
+
+    fn next_over(&self) -> Option<RunId> {
+        self.homes().over.pop_front()
     }
 
     /// Removes what is put aside: nothing is left in the work directory but homes of runs that go on in a later life. Blocking.
     pub(crate) fn close(&self) {
         self.homes().spare.clear();
-        if let Err(error) = remove_tree(&self.directory.join(SPARE)) {
+        let point = fault_point!("workspace.close").map_err(io::Error::from);
+        if let Err(error) = point.and_then(|()| remove_tree(&self.directory.join(SPARE))) {
             tracing::warn!(%error, "spare workspaces could not be removed");
         }
     }
@@ -127,7 +146,9 @@ impl Work {
     /// The places of one attempt of a run, made if need be: the temporary directory is empty, there is no output file. Blocking.
     pub(crate) fn take(&self, run: RunId) -> io::Result<Places> {
         let mut homes = self.homes();
-        if !homes.open.contains_key(&run) {
+        if homes.open.get(&run).is_none_or(|home| !home.is_whole) {
+            // Entered before it is made, so that what there is of it goes with the run even if the rest cannot be made.
+            homes.open.insert(run, Home::default());
             let home = self.make_home(run, &mut homes)?;
             homes.open.insert(run, home);
         }
@@ -136,6 +157,7 @@ impl Work {
         let number = home.taken.iter().position(|taken| !taken).unwrap_or(home.taken.len());
         let temporary = path.join("tmp").join(number.to_string());
         if number == home.taken.len() {
+            fault_point!("workspace.temporary")?;
             // With its parents: a step may have removed them, and the next of its run is not to pay for it.
             fs::create_dir_all(&temporary)?;
             home.taken.push(true);
@@ -151,6 +173,7 @@ impl Work {
     /// and go with the run.
     pub(crate) fn give_back(&self, places: &Places) -> io::Result<()> {
         if !places.are_clean() {
+            fault_point!("workspace.empty")?;
             match fs::symlink_metadata(&places.output) {
                 Ok(about) if about.is_dir() => remove_tree(&places.output)?,
                 Ok(_) => fs::remove_file(&places.output)?,
@@ -183,25 +206,31 @@ impl Work {
         {
             homes.count += 1;
             let aside = self.directory.join(SPARE).join(homes.count.to_string());
-            if fs::rename(&path, &aside).is_ok() {
+            let point = fault_point!("workspace.aside").map_err(io::Error::from);
+            if point.and_then(|()| fs::rename(&path, &aside)).is_ok() {
                 homes.spare.push((aside, marks));
                 return Ok(());
             }
         }
         drop(homes);
+        fault_point!("workspace.remove")?;
         match remove_tree(&path) {
             Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
             _ => Ok(()),
         }
     }
 
-    /// Removes the directories of runs that are not in `open`, and what was put aside: what an earlier life left. To be called before any
-    /// run starts. Blocking. How many runs' it removed.
+    /// Removes the directories of runs that are not in `open`, and what was put aside: what an earlier life left; those of runs in
+    /// `open` go with their runs. To be called before any run starts. Blocking. How many runs' it removed.
     pub(crate) fn sweep(&self, open: &HashSet<RunId>) -> io::Result<u64> {
         let mut removed = 0;
+        fault_point!("workspace.sweep")?;
         for entry in fs::read_dir(&self.directory)? {
-            let run = entry?.file_name().to_str().and_then(|name| name.parse::<RunId>().ok());
-            if let Some(run) = run.filter(|run| !open.contains(run)) {
+            let Some(run) = entry?.file_name().to_str().and_then(|name| name.parse::<RunId>().ok()) else { continue };
+            if open.contains(&run) {
+                // Whether or not a step of it starts in this life.
+                self.homes().open.insert(run, Home::default());
+            } else {
                 remove_tree(&self.path(run))?;
                 removed += 1;
             }
@@ -218,13 +247,15 @@ impl Work {
     fn make_home(&self, run: RunId, homes: &mut Homes) -> io::Result<Home> {
         let path = self.path(run);
         if let Some((aside, marks)) = homes.spare.pop() {
-            if fs::rename(&aside, &path).is_ok() {
+            let point = fault_point!("workspace.reuse").map_err(io::Error::from);
+            if point.and_then(|()| fs::rename(&aside, &path)).is_ok() {
                 let is_old = marks.iter().all(|mark| mark.is_older_than(self.old_after));
-                return Ok(Home { taken: vec![false], marks: Some(marks), is_old });
+                return Ok(Home { is_whole: true, taken: vec![false], marks: Some(marks), is_old });
             }
             // An earlier life has made this run a home.
             homes.spare.push((aside, marks));
         }
+        fault_point!("workspace.make")?;
         let new = match fs::create_dir(&path) {
             Ok(()) => true,
             Err(error) if error.kind() == ErrorKind::AlreadyExists => false,
@@ -235,11 +266,13 @@ impl Work {
             remove_tree(&temporary)?;
         }
         if self.workspace.is_none() {
+            fault_point!("workspace.fill")?;
             fs::create_dir_all(path.join("workspace"))?;
         }
+        fault_point!("workspace.temporary_first")?;
         fs::create_dir_all(temporary.join("0"))?;
         let marks = if new { Some(self.marks(&path)?) } else { None };
-        Ok(Home { taken: vec![false], marks, is_old: false })
+        Ok(Home { is_whole: true, taken: vec![false], marks, is_old: false })
     }
 
     /// Whether a home is as it was made: no directory changed, nothing is in them.

@@ -10,6 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::auth::Auth;
 use crate::body::Bodies;
 use crate::bounds::{READS_MAX, Times};
+use crate::pressure::Rejected;
 use crate::problem::{Code, Refusal};
 use crate::tally::Tally;
 
@@ -30,6 +31,8 @@ pub(crate) struct App {
     pub(crate) openapi: Bytes,
     /// All bounded containers there are.
     pub(crate) census: Arc<Census>,
+    /// Runs that were not accepted.
+    pub(crate) rejected: Arc<Rejected>,
     streams: Arc<Semaphore>,
     reads: Arc<Semaphore>,
 }
@@ -49,6 +52,7 @@ impl App {
             bodies,
             census,
             tally: Arc::new(Tally::default()),
+            rejected: Arc::new(Rejected::default()),
             openapi,
             streams: Arc::new(Semaphore::new(limits.streams_max as usize)),
             reads: Arc::new(Semaphore::new(READS_MAX)),

@@ -40,7 +40,7 @@ pub(crate) use cookie::Cookies;
 pub(crate) use login::Begun;
 pub use password::{PasswordError, hash_password};
 pub(crate) use session::Sessions;
-pub use setup::{SetupError, SetupTicket, open_setup};
+pub use setup::{SETUP_TTL, SetupError, SetupTicket, open_setup};
 pub(crate) use sweep::sweep;
 pub(crate) use tally::Tally;
 pub(crate) use visitor::{Peer, Visitor};

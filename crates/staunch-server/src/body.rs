@@ -11,7 +11,9 @@ use hyper::body::Body;
 use serde::de::{DeserializeOwned, Error};
 use serde_path_to_error::Segment;
 use staunch_bounded::{Budget, Charge, fault_point};
+use zeroize::Zeroizing;
 
+use crate::auth::Caller;
 use crate::form::Form;
 use crate::problem::{Code, Refusal, escape};
 use crate::wire::ProblemDetail;
@@ -71,7 +73,8 @@ impl Bodies {
         if media_type(request.headers(), YAML) != Some(true) {
             return Err(Refusal::new(Code::UnsupportedMediaType).detail("the text of a workflow is expected"));
         }
-        self.read(request, bytes_max).await
+        let mut body = self.read(request, bytes_max).await?;
+        Ok(Held { value: std::mem::take(&mut *body.value), _charge: body._charge })
     }
 
     /// The fields of a form. The charge pays for its bytes, and decoded they are never more.
@@ -83,16 +86,21 @@ impl Bodies {
         Ok(Held { value: Form::parse(&body.value)?, _charge: body._charge })
     }
 
-    async fn read(&self, request: Request, bytes_max: usize) -> Result<Held<Vec<u8>>, Refusal> {
+    /// The bytes. They may have passwords in them: dropping them overwrites them.
+    async fn read(&self, request: Request, bytes_max: usize) -> Result<Held<Zeroizing<Vec<u8>>>, Refusal> {
+        let caller = request.extensions().get::<Caller>().cloned().unwrap_or_else(Caller::nobody);
         let body = request.into_body();
         let too_large =
             || Refusal::new(Code::BodyTooLarge).detail(format_args!("at most {bytes_max} bytes are taken here"));
         if body.size_hint().lower() > bytes_max as u64 {
             return Err(too_large());
         }
-        match tokio::time::timeout(self.time, self.collect(body, bytes_max, &too_large)).await {
-            Ok(done) => done,
-            Err(_) => Err(Refusal::new(Code::BodyTimeout)),
+        let read = tokio::time::timeout(self.time, self.collect(body, bytes_max, &too_large));
+        // Whoever was let in when the head came may be out before the body is there. Biased: then it does not count that it is.
+        tokio::select! {
+            biased;
+            () = caller.leaves() => Err(caller.put_out()),
+            done = read => done.unwrap_or_else(|_| Err(Refusal::new(Code::BodyTimeout))),
         }
     }
 
@@ -101,10 +109,10 @@ impl Bodies {
         mut body: axum::body::Body,
         bytes_max: usize,
         too_large: &impl Fn() -> Refusal,
-    ) -> Result<Held<Vec<u8>>, Refusal> {
+    ) -> Result<Held<Zeroizing<Vec<u8>>>, Refusal> {
         let busy = |_| Refusal::new(Code::Busy).retry_after(Duration::from_secs(1));
         let mut charge = self.budget.try_reserve(0).map_err(busy)?;
-        let mut bytes = Vec::new();
+        let mut bytes = Zeroizing::new(Vec::new());
         while let Some(frame) = body.frame().await {
             // The client went away or sent nonsense as chunks: nobody reads the answer, hyper closes.
             let frame = frame.map_err(|error| Refusal::new(Code::InvalidBody).detail(error))?;
@@ -118,7 +126,10 @@ impl Bodies {
                 // Paid for as it arrives, doubling: a client that only announces bytes holds nothing.
                 let capacity = len.max(2 * bytes.capacity()).max(1 << 10).min(bytes_max);
                 charge.grow((capacity - bytes.capacity()) as u64).map_err(busy)?;
-                bytes.reserve_exact(capacity - bytes.len());
+                // Not by growing it in place: what is moved would stay behind.
+                let mut larger = Zeroizing::new(Vec::with_capacity(capacity));
+                larger.extend_from_slice(&bytes);
+                bytes = larger;
             }
             bytes.extend_from_slice(&chunk);
         }

@@ -10,6 +10,9 @@ use staunch_guard::csrf::{Origin, OriginError, Origins};
 use staunch_guard::{Cidr, CidrError, ForwardedBy, Proxies};
 use staunch_store::StoreError;
 
+use crate::allocator::Allocator;
+use crate::debug::DebugListen;
+use crate::pressure::Ceiling;
 use crate::rate::{Rates, Throttle};
 use crate::serve::is_loopback;
 
@@ -32,6 +35,12 @@ pub struct ServerConfig {
     pub session_absolute: Duration,
     /// Rate limits.
     pub rates: Rates,
+    /// Where whoever looks into the process may ask for heap profiles; `None`: nowhere.
+    pub debug_listen: Option<DebugListen>,
+    /// What it goes by when memory gets scarce; `None`: nothing.
+    pub ceiling: Option<Ceiling>,
+    /// The process's allocator, which only the binary knows.
+    pub allocator: Allocator,
 }
 
 /// Why a server cannot be bound.
@@ -100,6 +109,9 @@ impl Default for ServerConfig {
             session_idle: Duration::from_secs(2 * 3_600),
             session_absolute: Duration::from_secs(12 * 3_600),
             rates: Rates::default(),
+            debug_listen: None,
+            ceiling: None,
+            allocator: Allocator::SYSTEM,
         }
     }
 }

@@ -13,17 +13,18 @@ impl Form {
     /// Reads `application/x-www-form-urlencoded`. A field that is there twice is refused: which one counts would depend on the
     /// reader.
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self, Refusal> {
-        let mut fields: Vec<(String, String)> = Vec::new();
+        // Whole from the first field on, so that a refusal half-way overwrites what there is, too.
+        let mut form = Self(Vec::new());
         for (name, value) in form_urlencoded::parse(bytes) {
-            if fields.iter().any(|(known, _)| *known == name) {
+            if form.0.iter().any(|(known, _)| *known == name) {
                 return Err(Refusal::new(Code::InvalidBody).detail("a field of the form is there twice"));
             }
-            if fields.len() == FIELDS_MAX {
+            if form.0.len() == FIELDS_MAX {
                 return Err(Refusal::new(Code::InvalidBody).detail("the form has too many fields"));
             }
-            fields.push((name.into_owned(), value.into_owned()));
+            form.0.push((name.into_owned(), value.into_owned()));
         }
-        Ok(Self(fields))
+        Ok(form)
     }
 
     /// A field's value; empty if there is none.

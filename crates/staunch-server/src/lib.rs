@@ -3,6 +3,7 @@
 //! [`bind`] serves an engine until the engine's tasks are told to stop. What a request may take (bytes, time, places) is bounded
 //! before it is read; a handler parses, gives the engine one command, and renders the answer.
 
+mod allocator;
 mod api;
 mod app;
 mod ask;
@@ -11,12 +12,15 @@ mod body;
 mod bounds;
 mod config;
 mod cursor;
+mod debug;
 mod etag;
 mod form;
 mod gate;
 mod headers;
 mod host;
 mod pages;
+pub mod pprof;
+mod pressure;
 mod problem;
 mod process;
 mod rate;
@@ -30,8 +34,11 @@ mod tally;
 mod text;
 pub mod wire;
 
-pub use auth::{PasswordError, SetupError, SetupTicket, hash_password, open_setup};
+pub use allocator::{Allocator, AllocatorFigures, Grown};
+pub use auth::{PasswordError, SETUP_TTL, SetupError, SetupTicket, hash_password, open_setup};
 pub use config::{BindError, ServerConfig};
+pub use debug::{DebugListen, DebugListenError};
+pub use pressure::{Ceiling, Gauge};
 pub use rate::Rates;
 pub use router::{openapi, router};
 pub use serve::{Server, bind, bind_with, is_loopback};

@@ -18,7 +18,7 @@ use crate::host::Hosts;
 use crate::problem::{Code, Refusal};
 #[cfg(test)]
 use crate::tally::Tally;
-use crate::{api, pages};
+use crate::{api, pages, pressure};
 
 /// The routes of the HTTP face, to be served by something else than [`crate::Server`]. Without a socket of ours nobody is known to be on
 /// this machine, so each caller needs a session or a token.
@@ -55,12 +55,14 @@ fn known(routes: Router, app: &App) -> Router {
     let sessions = Arc::clone(&app.auth.sessions);
     let clock = Arc::clone(&sessions);
     let csrf = CsrfLayer::new(app.auth.origins.clone(), sessions, move || clock.seconds())
+        .caller(|_, known| known.get().map(identify::as_csrf_has_it))
         .forms_budget(Arc::clone(app.bodies.budget()))
         .count_into(Arc::clone(&app.auth.csrf));
     routes
         .layer(from_fn_with_state(app.clone(), access::pass))
         .layer(csrf)
         .layer(from_fn_with_state(app.clone(), identify::pass))
+        .layer(from_fn_with_state(app.clone(), pressure::pass))
 }
 
 /// Routes behind the gate, for whoever comes.
@@ -69,11 +71,13 @@ pub(crate) fn guarded(routes: Router, hosts: Hosts, times: Times, tally: Arc<Tal
     behind(Gate::new(hosts, false, times.answer, tally), with_fallbacks(routes))
 }
 
-fn behind(gate: Gate, routes: Router) -> Router {
+/// Routes behind the gate.
+pub(crate) fn behind(gate: Gate, routes: Router) -> Router {
     routes.layer(from_fn_with_state(Arc::new(gate), gate::pass))
 }
 
-fn with_fallbacks(routes: Router) -> Router {
+/// Routes, and refusals for what is none.
+pub(crate) fn with_fallbacks(routes: Router) -> Router {
     routes
         .fallback(async || Refusal::new(Code::NotFound))
         .method_not_allowed_fallback(async || Refusal::new(Code::MethodNotAllowed))

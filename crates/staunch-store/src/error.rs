@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use staunch_bounded::Fault;
+
 /// Why an operation of a store failed. Nothing was changed, except where [`StoreError::Unknown`] says so.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -37,4 +39,11 @@ pub enum StoreError {
     /// Anything else the disk or the database reports.
     #[error("the store failed: {0}")]
     Failed(String),
+}
+
+/// What a test made fail, as any failure of the disk. Without the feature `faults` there is none.
+impl From<Fault> for StoreError {
+    fn from(fault: Fault) -> Self {
+        Self::Failed(fault.to_string())
+    }
 }

@@ -7,6 +7,7 @@
 mod account;
 mod accounts;
 mod error;
+mod fault;
 mod id;
 mod limits;
 pub mod logs;

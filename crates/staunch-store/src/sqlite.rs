@@ -43,6 +43,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rusqlite::Connection;
+use staunch_bounded::fault_point;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 pub use self::clock::{Clock, HandClock, SystemClock};
@@ -52,6 +53,7 @@ use self::turn::Turn;
 use self::writer::{Pending, Ticket, Writer};
 use crate::account::AccountLimits;
 use crate::error::StoreError;
+use crate::fault::at;
 use crate::limits::StoreLimits;
 
 /// How long a write waits for room in the queue before it is refused.
@@ -84,6 +86,10 @@ pub struct Opening {
     pub force_network: bool,
     /// Where times come from.
     pub clock: Arc<dyn Clock>,
+    /// Threads that read, at most; 4, and at least 1. Each has a page cache.
+    pub readers_max: usize,
+    /// How long nothing must have been written before the write-ahead log goes into the file though it is short; 250 ms.
+    pub idle: Duration,
 }
 
 /// What a commit waits for.
@@ -138,7 +144,17 @@ impl Opening {
     pub fn new(directory: impl Into<PathBuf>, limits: StoreLimits, durability: Durability) -> Self {
         let clock = Arc::new(SystemClock::default());
         let accounts = AccountLimits::default();
-        Self { directory: directory.into(), limits, accounts, durability, force_network: false, clock }
+        let (readers_max, idle) = (readers::THREADS_MAX, writer::IDLE);
+        Self {
+            directory: directory.into(),
+            limits,
+            accounts,
+            durability,
+            force_network: false,
+            clock,
+            readers_max,
+            idle,
+        }
     }
 
     /// Opens the store, making or upgrading its file, and starts its writer. Blocking.
@@ -153,19 +169,19 @@ impl Opening {
         let counts = Counts::default();
         let ground =
             Arc::new(Ground { directory, limits: self.limits, accounts: self.accounts, clock: self.clock, counts });
-        let writer = Writer::new(connection, Arc::clone(&ground))?;
+        let writer = Writer::new(connection, Arc::clone(&ground), self.idle)?;
 
         let queued_max = self.limits.writes_queued_max.max(1);
         let (writes, queue) = sync_channel(queued_max);
         let (alive, ended) = mpsc::channel(1);
         let (witness, readers_ended) = sync_channel(1);
-        let readers = Readers::new(Arc::clone(&ground), witness);
-        let writer = std::thread::Builder::new()
-            .name("store-write".to_owned())
-            .spawn(move || {
-                writer.run(&queue, &readers_ended);
-                drop(alive);
-            })
+        let readers = Readers::new(Arc::clone(&ground), self.readers_max, witness);
+        let work = move || {
+            writer.run(&queue, &readers_ended);
+            drop(alive);
+        };
+        let thread = std::thread::Builder::new().name("store-write".to_owned());
+        let writer = at("store.write.thread", || thread.spawn(work))
             .map_err(|error| StoreError::Failed(format!("no thread to write with: {error}")))?;
         Ok(Sqlite {
             ground,
@@ -225,8 +241,10 @@ impl Sqlite {
         let (caller, answer) = oneshot::channel();
         let read = move |connection: Result<&mut Connection, StoreError>| {
             let done = connection.and_then(|connection| {
+                fault_point!("store.read.begin")?;
                 let snapshot = connection.transaction()?;
                 let done = work(&snapshot);
+                fault_point!("store.read.end")?;
                 snapshot.finish()?;
                 done
             });

@@ -1,29 +1,12 @@
-//! A form that a page of another site cannot send, and that nobody can send more than five times a minute.
-//!
-//! `cargo run -p axum-guarded`, or with an address to listen at: `cargo run -p axum-guarded -- 127.0.0.1:0`.
-#![expect(clippy::print_stdout, reason = "it says where it listens")]
+//! A form that no page of another site can send, and nobody more than five times a minute: `cargo run -p axum-guarded`.
+use std::{collections::HashMap, error::Error, io::Write, net::SocketAddr, sync::Arc, time::Duration};
 
-use std::collections::HashMap;
-use std::error::Error;
-use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
-
-use axum::extract::{ConnectInfo, Form, Request, State};
+use axum::extract::{ConnectInfo, Form, State};
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::middleware::{Next, from_fn_with_state};
-use axum::response::{Html, IntoResponse, Response};
-use axum::{Router, routing::get};
-use staunch_guard::csrf::{Caller, CsrfLayer, CsrfStore, Origins, StoreLimits};
-use staunch_guard::{Limiter, Policy, PolicySet, Quota, RateLayer};
-
-mod sessions;
-
-struct App {
-    sessions: sessions::Sessions,
-    tokens: Arc<CsrfStore>,
-    begun: Instant,
-}
+use axum::response::{Html, IntoResponse};
+use axum::{Router, body::Bytes, routing::get};
+use staunch_guard::csrf::{Caller, CsrfLayer, Origins, PreSession, SystemRandom};
+use staunch_guard::{Clock, Limiter, Monotonic, Policy, PolicySet, Quota, RateLayer};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -32,64 +15,46 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let limiter = Limiter::new(PolicySet::new(vec![all, Policy::login()])?)?;
     let rate = RateLayer::new(Arc::new(limiter)).peer(|extensions| Some(extensions.get::<ConnectInfo<_>>()?.0));
 
-    // Where the site is, is told by `Host` here. On the internet, say it: `Origins::new(["https://your.site"], [])`.
-    let tokens = Arc::new(CsrfStore::new(StoreLimits::default())?);
-    let app = Arc::new(App { sessions: sessions::Sessions::default(), tokens, begun: Instant::now() });
-    let clock = Arc::clone(&app);
-    let csrf = CsrfLayer::new(Origins::new([], [])?, Arc::clone(&app.tokens), move || clock.seconds());
+    // The origin is told by `Host` here. On the internet, say it: `Origins::new(["https://your.site"], [])`.
+    let forms = Arc::new(PreSession::new(&SystemRandom)?);
+    let csrf = CsrfLayer::new(Origins::new([], [])?, Arc::clone(&forms), now)
+        .caller(|headers, _| Some(Caller::Session(cookie(headers).unwrap_or_default())));
 
-    // From below: first the rate, then who it is, then where the request comes from and whether it has a token.
-    let router = Router::new()
-        .route("/", get(form).post(greet))
-        .layer(csrf)
-        .layer(from_fn_with_state(Arc::clone(&app), know))
-        .layer(rate.clone())
-        .with_state(Arc::clone(&app));
-    let listener =
-        tokio::net::TcpListener::bind(std::env::args().nth(1).as_deref().unwrap_or("127.0.0.1:8080")).await?;
-    println!("listening on http://{}", listener.local_addr()?);
-    let router = router.into_make_service_with_connect_info::<SocketAddr>();
-    let mut timer = tokio::time::interval(Duration::from_secs(300));
-    let sweeps = async {
-        loop {
-            timer.tick().await;
-            // A courtesy: memory is bounded without it.
-            rate.sweep(usize::MAX);
-            app.tokens.sweep(app.seconds(), usize::MAX);
-        }
+    // From below: first the rate, then where a request comes from and whether it has the form's token.
+    let app = Router::new().route("/", get(form).post(greet)).layer(csrf).layer(rate).with_state(forms);
+    let address = std::env::args().nth(1);
+    let listener = tokio::net::TcpListener::bind(address.as_deref().unwrap_or("127.0.0.1:8080")).await?;
+    writeln!(std::io::stdout(), "listening on http://{}", listener.local_addr()?)?;
+    Ok(axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>()).await?)
+}
+
+/// The form, with a token that goes with the visitor's cookie; nothing is remembered of either.
+async fn form(State(forms): State<Arc<PreSession>>, headers: HeaderMap) -> Result<impl IntoResponse, StatusCode> {
+    let broken = |_| StatusCode::INTERNAL_SERVER_ERROR;
+    let known = cookie(&headers).and_then(|cookie| String::from_utf8(cookie.into()).ok());
+    let token = known.as_ref().map(|cookie| forms.token(cookie.as_bytes(), now(), &SystemRandom));
+    let (cookie, token) = match (known, token.transpose().map_err(broken)?.flatten()) {
+        (Some(cookie), Some(token)) => (cookie, token),
+        _ => forms.issue(now(), &SystemRandom).map_err(broken)?,
     };
-    tokio::select! {
-        served = axum::serve(listener, router) => Ok(served?),
-        never = sweeps => never,
-    }
-}
-
-/// Tells the guard who calls. An application has its log-in for this; here whoever has seen the form has a session.
-async fn know(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
-    let session = app.sessions.of(request.headers());
-    request.extensions_mut().insert(session.map_or(Caller::Anonymous, Caller::Session));
-    next.run(request).await
-}
-
-async fn form(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, StatusCode> {
-    let broken = StatusCode::INTERNAL_SERVER_ERROR;
-    let session = app.sessions.of(&headers).or_else(|| app.sessions.open()).ok_or(broken)?;
-    let token = app.tokens.current(&session, app.seconds()).map_err(|_| broken)?;
     let page = format!(
-        "<!doctype html><title>Guarded</title><form method=post><input type=hidden name=csrf_token value={}>\
-         <label>Your name <input name=name></label> <button>Greet me</button></form>",
-        token.as_str()
+        "<!doctype html><title>Guarded</title><form method=post><input type=hidden name=csrf_token value={token}>\
+         <label>Your name <input name=name></label> <button>Greet me</button></form>"
     );
-    let cookie = format!("session={}; HttpOnly; SameSite=Lax; Path=/", String::from_utf8_lossy(&session));
-    Ok(([(header::SET_COOKIE, cookie), (header::CACHE_CONTROL, "no-store".to_owned())], Html(page)).into_response())
+    let cookie = format!("form={cookie}; HttpOnly; SameSite=Lax; Path=/");
+    Ok(([(header::SET_COOKIE, cookie), (header::CACHE_CONTROL, "no-store".to_owned())], Html(page)))
 }
 
 async fn greet(Form(fields): Form<HashMap<String, String>>) -> String {
     format!("Hello, {}!\n", fields.get("name").map_or("you", String::as_str))
 }
 
-impl App {
-    fn seconds(&self) -> u32 {
-        u32::try_from(self.begun.elapsed().as_secs()).unwrap_or(u32::MAX)
-    }
+fn cookie(headers: &HeaderMap) -> Option<Bytes> {
+    let pairs = headers.get_all(header::COOKIE).iter().flat_map(|line| line.as_bytes().split(|byte| *byte == b';'));
+    let value = pairs.map(<[u8]>::trim_ascii).find_map(|pair| pair.strip_prefix(b"form="))?;
+    Some(Bytes::copy_from_slice(value))
+}
+
+fn now() -> u32 {
+    (Monotonic::default().now() / 1_000_000_000) as u32
 }

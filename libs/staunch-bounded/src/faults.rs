@@ -38,10 +38,28 @@ pub struct Told {
     pub failed: Option<Fault>,
 }
 
+/// What is armed.
+struct Armed {
+    aim: Aim,
+    from_then_on: bool,
+    manner: Manner,
+    failed: Option<Fault>,
+    /// How often each point was hit, in the order of the first hits: as many as there are names.
+    passed: Vec<(&'static str, u64)>,
+}
+
+/// Which hit is the first to fail.
+enum Aim {
+    /// This one of all.
+    Any(u64),
+    /// This one of a point.
+    Of(String, u64),
+}
+
 /// Looked at first, so that unarmed points take no lock.
 static ARMED: AtomicBool = AtomicBool::new(false);
 static HITS: AtomicU64 = AtomicU64::new(0);
-static STATE: Mutex<Option<(Plan, Option<Fault>)>> = Mutex::new(None);
+static STATE: Mutex<Option<Armed>> = Mutex::new(None);
 /// Points whose names begin so are counted; all, if there is none.
 static ONLY: Mutex<Vec<String>> = Mutex::new(Vec::new());
 /// How many [`Quiet`]s there are.
@@ -61,17 +79,46 @@ static LISTENER: Mutex<Option<fn(Fault)>> = Mutex::new(None);
 /// assert_eq!(told.failed.unwrap().point, "budget.reserve");
 /// ```
 pub fn arm(plan: Plan) {
+    set(Aim::Any(plan.first), plan.from_then_on, plan.manner);
+}
+
+/// From now on the hit number `nth` (from 0) of one point fails, with `from_then_on` all later ones of that point too. Where
+/// threads take turns, that is a steadier aim than the number among all hits.
+///
+/// ```
+/// use staunch_bounded::{fault_point, faults::{self, Manner}};
+/// faults::arm_at("log.write", 1, false, Manner::Error);
+/// let write = || (fault_point!("log.open").is_ok(), fault_point!("log.write").is_ok());
+/// assert_eq!([write(), write(), write()], [(true, true), (true, false), (true, true)]);
+/// assert_eq!(faults::passed(), [("log.open", 3), ("log.write", 3)]);
+/// assert_eq!(faults::disarm().failed.unwrap().point, "log.write");
+/// ```
+pub fn arm_at(point: &str, nth: u64, from_then_on: bool, manner: Manner) {
+    set(Aim::Of(point.to_owned(), nth), from_then_on, manner);
+}
+
+fn set(aim: Aim, from_then_on: bool, manner: Manner) {
     let mut state = state();
-    *state = Some((plan, None));
+    *state = Some(Armed { aim, from_then_on, manner, failed: None, passed: Vec::new() });
     HITS.store(0, Ordering::SeqCst);
     ARMED.store(true, Ordering::SeqCst);
+}
+
+/// How often each point was hit since a plan was armed, in the order of their first hits; nothing if none is armed.
+pub fn passed() -> Vec<(&'static str, u64)> {
+    state().as_ref().map(|armed| armed.passed.clone()).unwrap_or_default()
+}
+
+/// What failed first since a plan was armed.
+pub fn failed() -> Option<Fault> {
+    state().as_ref().and_then(|armed| armed.failed)
 }
 
 /// From now on no point fails. Says what happened.
 pub fn disarm() -> Told {
     let mut state = state();
     ARMED.store(false, Ordering::SeqCst);
-    let failed = state.take().and_then(|(_, failed)| failed);
+    let failed = state.take().and_then(|armed| armed.failed);
     Told { hits: HITS.load(Ordering::SeqCst), failed }
 }
 
@@ -145,6 +192,27 @@ fn counts(point: &str) -> bool {
     QUIET.load(Ordering::SeqCst) == 0 && (only.is_empty() || only.iter().any(|prefix| point.starts_with(prefix)))
 }
 
+/// No point fails until [`resume`], and none is counted: what is armed stays so. For a look at what a failure has left behind.
+pub fn suspend() {
+    ARMED.store(false, Ordering::SeqCst);
+}
+
+/// Points fail again by what was armed before [`suspend`]; if nothing is, nothing happens.
+///
+/// ```
+/// use staunch_bounded::{fault_point, faults::{self, Manner}};
+/// faults::arm_at("log.write", 0, true, Manner::Error);
+/// faults::suspend();
+/// assert!(fault_point!("log.write").is_ok());
+/// faults::resume();
+/// assert!(fault_point!("log.write").is_err());
+/// faults::disarm();
+/// ```
+pub fn resume() {
+    let state = state();
+    ARMED.store(state.is_some(), Ordering::SeqCst);
+}
+
 /// A point was reached; called by [`fault_point!`](crate::fault_point).
 ///
 /// # Errors
@@ -156,33 +224,55 @@ pub fn hit(point: &'static str) -> Result<(), Fault> {
     if !ARMED.load(Ordering::SeqCst) || !counts(point) {
         return Ok(());
     }
-    let manner = {
+    let (manner, fault) = {
         let mut state = state();
-        let Some((plan, failed)) = &mut *state else { return Ok(()) };
+        let Some(armed) = &mut *state else { return Ok(()) };
         let hit = HITS.fetch_add(1, Ordering::SeqCst);
-        if hit < plan.first || hit > plan.first && !plan.from_then_on {
+        if !armed.fails(point, hit) {
             return Ok(());
         }
         let fault = Fault { point, hit };
-        failed.get_or_insert(fault);
-        (plan.manner, fault)
+        armed.failed.get_or_insert(fault);
+        (armed.manner, fault)
     };
     let listener = *locked(&LISTENER);
     if let Some(listener) = listener {
-        listener(manner.1);
+        listener(fault);
     }
     match manner {
-        (Manner::Tell, _) => Ok(()),
-        (Manner::Error, fault) => Err(fault),
-        (Manner::Panic, fault) => panic!("{fault}"),
-        (Manner::Call(call), fault) => {
+        Manner::Tell => Ok(()),
+        Manner::Error => Err(fault),
+        Manner::Panic => panic!("{fault}"),
+        Manner::Call(call) => {
             call();
             Err(fault)
         }
     }
 }
 
-fn state() -> MutexGuard<'static, Option<(Plan, Option<Fault>)>> {
+impl Armed {
+    /// Counts a hit. Whether it fails.
+    fn fails(&mut self, point: &'static str, hit: u64) -> bool {
+        let of_point = match self.passed.iter_mut().find(|(name, _)| *name == point) {
+            Some((_, count)) => {
+                *count += 1;
+                *count - 1
+            }
+            None => {
+                self.passed.push((point, 1));
+                0
+            }
+        };
+        let (at, first) = match &self.aim {
+            Aim::Any(first) => (hit, *first),
+            Aim::Of(name, first) if name == point => (of_point, *first),
+            Aim::Of(..) => return false,
+        };
+        at == first || at > first && self.from_then_on
+    }
+}
+
+fn state() -> MutexGuard<'static, Option<Armed>> {
     locked(&STATE)
 }
 

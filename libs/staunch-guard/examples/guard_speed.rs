@@ -37,7 +37,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use staunch_guard::csrf::{Caller, CsrfLayer, CsrfStore, Origins, Rebody, StoreLimits};
-use staunch_guard::{Limiter, Policy, PolicySet, Principal, Quota, Rate, RateLayer};
+use staunch_guard::{Limiter, Policy, PolicySet, Quota, Rate, RateLayer};
 use tokio::sync::watch;
 use tower::layer::util::Identity;
 use tower::util::{MapRequestLayer, MapResponseLayer};
@@ -126,16 +126,13 @@ type App = Box<dyn FnOnce(std::net::TcpListener, watch::Receiver<()>) + Send>;
 /// doing and not theirs, and a limiter is told its peer by the connection. `rate_csrf_by_router_layer` does it in the plain way,
 /// to tell what that costs.
 fn apps(store: &Store, text: bool) -> Vec<(&'static str, App)> {
-    let session = MapRequestLayer::new(by_session);
-    let bearer = MapRequestLayer::new(by_bearer);
-    let with_session = ServiceBuilder::new().layer(session.clone()).layer(csrf(store));
-    let with_bearer = ServiceBuilder::new().layer(bearer).layer(csrf(store));
-    let simple = ServiceBuilder::new().layer(rate().peer(peer)).layer(session).layer(csrf_plain(store));
-    let security = MapResponseLayer::new(with_headers);
+    let with_session = csrf(store).caller(|_, _| Some(Caller::Session(Bytes::from_static(SESSION.as_bytes()))));
+    let with_bearer = csrf(store).caller(|_, _| Some(Caller::Bearer));
+    let by_extension = MapRequestLayer::new(by_session);
+    let simple = ServiceBuilder::new().layer(rate().peer(peer)).layer(by_extension).layer(csrf_plain(store));
+    let (two, nine) = (MapResponseLayer::new(with_two_headers), MapResponseLayer::new(with_headers));
     let sessions = Arc::new(sessions());
-    let whole = ServiceBuilder::new()
-        .layer(MapRequestLayer::new(move |request| by_table(&sessions, request)))
-        .layer(csrf(store).protect_reads());
+    let whole = csrf(store).protect_reads().caller(move |headers, _| by_table(&sessions, headers));
     let governor = || {
         let mut config = GovernorConfigBuilder::default();
         config.per_nanosecond(10).burst_size(PLENTY);
@@ -146,15 +143,19 @@ fn apps(store: &Store, text: bool) -> Vec<(&'static str, App)> {
     vec![
         ("bare", without_peer(bare(text))),
         ("bare_with_peer_address", with_peer(bare(text))),
-        ("rate", by_connection(Identity::new(), bare(text))),
+        ("two_headers", without_peer(two.layer(bare(text)))),
+        ("rate", by_connection(rate(), Identity::new(), bare(text))),
+        ("rate_quiet", by_connection(rate().quiet(), Identity::new(), bare(text))),
         ("rate_by_connect_info", with_peer(rate().peer(peer).layer(bare(text)))),
-        ("csrf_bearer", without_peer(with_bearer.clone().service(bare(text)))),
-        ("csrf_session", without_peer(with_session.clone().service(bare(text)))),
-        ("rate_csrf", by_connection(Identity::new(), with_session.service(bare(text)))),
-        ("rate_csrf_bearer", by_connection(Identity::new(), with_bearer.service(bare(text)))),
+        ("csrf_bearer", without_peer(with_bearer.layer(bare(text)))),
+        ("csrf_session", without_peer(with_session.layer(bare(text)))),
+        ("rate_csrf", by_connection(rate(), Identity::new(), with_session.layer(bare(text)))),
+        ("rate_csrf_quiet", by_connection(rate().quiet(), Identity::new(), with_session.layer(bare(text)))),
+        ("rate_csrf_bearer", by_connection(rate(), Identity::new(), with_bearer.layer(bare(text)))),
         ("rate_csrf_by_router_layer", with_peer(bare(text).layer(simple))),
-        ("security_headers", without_peer(security.layer(bare(text)))),
-        ("whole", by_connection(security, whole.service(bare(text)))),
+        ("security_headers", without_peer(nine.layer(bare(text)))),
+        ("whole", by_connection(rate(), nine.clone(), whole.layer(bare(text)))),
+        ("whole_quiet", by_connection(rate().quiet(), nine, whole.layer(bare(text)))),
         ("tower_governor", with_peer(other.layer(bare(text)))),
         ("tower_governor_headers", with_peer(other_with_headers.layer(bare(text)))),
     ]
@@ -206,13 +207,13 @@ where
 }
 
 /// A limiter that is told the peer once for each connection, and what is around it.
-fn by_connection<L, S>(outer: L, app: S) -> App
+fn by_connection<L, S>(rate: RateLayer, outer: L, app: S) -> App
 where
     L: Layer<Rate<S>> + Send + 'static,
     L::Service: Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static,
     S: Clone + Send + 'static,
 {
-    let rate = rate().hide_client();
+    let rate = rate.hide_client();
     let maker = service_fn(move |connection: IncomingStream<'_, tokio::net::TcpListener>| {
         let guarded = rate.with_peer(*connection.remote_addr()).layer(app.clone());
         ready(Ok::<_, Infallible>(outer.layer(guarded)))
@@ -253,38 +254,22 @@ fn csrf_plain(store: &Store) -> CsrfLayer<CsrfStore, impl Fn() -> u32 + Clone + 
     CsrfLayer::new(Origins::new(["https://flows.example"], []).unwrap(), Arc::clone(store), clock)
 }
 
-/// Authentication that costs next to nothing, since it is not what is measured: everybody is the one session.
+/// Everybody is the one session, by the extensions of the request.
 fn by_session(mut request: Request) -> Request {
     request.extensions_mut().insert(Caller::Session(Bytes::from_static(SESSION.as_bytes())));
     request
 }
 
-fn by_bearer(mut request: Request) -> Request {
-    request.extensions_mut().insert(Caller::<Bytes>::Bearer);
-    request
-}
-
 /// Authentication of the whole stack: the cookie's SHA-256 is looked up in a table of fixed size.
-fn by_table(sessions: &HashMap<[u8; 32], Principal>, mut request: Request) -> Request {
-    let found = cookie(request.headers())
-        .and_then(|value| Some((value, sessions.get(&<[u8; 32]>::from(Sha256::digest(value)))?.clone())))
-        .map(|(value, principal)| (Bytes::copy_from_slice(value.as_bytes()), principal));
-    match found {
-        Some((session, principal)) => {
-            request.extensions_mut().insert(Caller::Session(session));
-            request.extensions_mut().insert(principal);
-        }
-        None => {
-            request.extensions_mut().insert(Caller::<Bytes>::Anonymous);
-        }
-    }
-    request
+fn by_table(sessions: &HashMap<[u8; 32], Bytes>, headers: &HeaderMap) -> Option<Caller<Bytes>> {
+    let session = cookie(headers).and_then(|value| sessions.get(&<[u8; 32]>::from(Sha256::digest(value))));
+    Some(session.map_or(Caller::Anonymous, |session| Caller::Session(session.clone())))
 }
 
-fn sessions() -> HashMap<[u8; 32], Principal> {
+fn sessions() -> HashMap<[u8; 32], Bytes> {
     let others = (1..SESSIONS).map(|number| format!("another-session-{number}"));
     let ids = others.chain([SESSION.to_owned()]);
-    ids.map(|id| (Sha256::digest(id.as_bytes()).into(), Principal::new(&id))).collect()
+    ids.map(|id| (Sha256::digest(id.as_bytes()).into(), Bytes::from(id))).collect()
 }
 
 fn cookie(headers: &HeaderMap) -> Option<&str> {
@@ -313,13 +298,33 @@ static SECURITY: [(HeaderName, HeaderValue); 9] = [
     (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
 ];
 
+/// The least that two lines about a quota can cost: nothing is counted, nothing written.
+fn with_two_headers(mut response: Response) -> Response {
+    const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+    const LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+    let headers = response.headers_mut();
+    headers.append(POLICY, HeaderValue::from_static("\"api\";q=100000000;w=1"));
+    headers.append(LIMIT, HeaderValue::from_static("\"api\";r=99999999;t=1"));
+    response
+}
+
+/// The headers as one map.
+static PREPARED: std::sync::LazyLock<HeaderMap> = std::sync::LazyLock::new(|| {
+    let mut all = HeaderMap::with_capacity(24);
+    all.extend(SECURITY.iter().cloned());
+    all
+});
+
 /// A value that a route has set stays.
 fn with_headers(mut response: Response) -> Response {
-    let headers = response.headers_mut();
-    headers.reserve(SECURITY.len());
-    for (name, value) in &SECURITY {
-        headers.entry(name).or_insert_with(|| value.clone());
+    let mut all = PREPARED.clone();
+    let headers = std::mem::take(response.headers_mut());
+    for (name, value) in headers {
+        if let Some(name) = name {
+            all.insert(name, value);
+        }
     }
+    *response.headers_mut() = all;
     response
 }
 

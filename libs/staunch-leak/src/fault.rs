@@ -9,11 +9,14 @@ mod cancel;
 mod crash;
 mod cuts;
 mod measured;
+mod named;
 mod sweep;
 
 pub use broken::{Blame, Broken, Swept};
 pub use cancel::{Cut, CutShort, all_cancellations, block_on};
 pub use crash::{Crash, all_crashes, is_victim, victim};
 pub use cuts::all_cuts;
-pub use staunch_bounded::{Fault, faults};
-pub use sweep::{Manners, all_faults};
+pub use named::{Reach, named_crashes, named_faults};
+pub use staunch_bounded::Fault;
+pub use staunch_bounded::faults;
+pub use sweep::{Manners, all_faults, all_faults_then};

@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use super::source::Source;
-use super::{exceptions, habits, lengths, links, walls, words};
+use super::{exceptions, faults, habits, lengths, links, walls, words};
 use crate::process;
 
 /// One thing that is not in order.
@@ -40,6 +40,7 @@ pub(crate) fn run() -> Result<()> {
     let metadata = process::output(process::cargo(&["metadata", "--no-deps", "--format-version", "1"])?)?;
     let metadata = serde_json::from_str(&metadata).context("cargo metadata is not JSON")?;
     complaints.extend(walls::check(&metadata));
+    complaints.extend(faults::check(&metadata));
     complaints.sort();
 
     let (excused, complaints): (Vec<_>, Vec<_>) = complaints.into_iter().partition(exceptions::excuses);

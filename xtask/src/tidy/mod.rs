@@ -2,6 +2,7 @@
 
 mod check;
 mod exceptions;
+mod faults;
 mod habits;
 mod lengths;
 mod links;

@@ -49,7 +49,7 @@ fn ended(active: &Active, step: u32, outcome: Outcome) -> Change {
         duration: Duration::ZERO,
         log: LogPlace::Nowhere,
     };
-    Change::Ended { end, outputs: BTreeMap::new() }
+    Change::Ended { end, outputs: BTreeMap::new(), paid: Vec::new() }
 }
 
 const WIDE: &str = "

@@ -81,7 +81,7 @@ impl Dispatch {
         let run = claimed.key.run;
         self.inner.ended(outcome);
         if let Some(Held::Active(active)) = self.runs.get_mut(&run) {
-            active.push(Change::Ended { end, outputs: Default::default() });
+            active.push(Change::Ended { end, outputs: Default::default(), paid: Vec::new() });
         }
         self.flush(run);
     }
@@ -114,10 +114,11 @@ impl Dispatch {
                 duration: Duration::ZERO,
                 log: LogPlace::Nowhere,
             };
-            active.push(Change::Ended { end, outputs: Default::default() });
+            active.push(Change::Ended { end, outputs: Default::default(), paid: Vec::new() });
             return self.flush(run);
         };
-        if self.abandoning && done.stopped {
+        // A runner that is no more interrupts everything: that is no outcome of a step either.
+        if done.stopped && (self.abandoning || done.end.outcome == Outcome::Interrupted) {
             if active.is_idle() {
                 self.let_go(run);
             }
@@ -128,7 +129,7 @@ impl Dispatch {
         }
         let done = within_run_bound(*done, active, self.inner.limits.outputs_per_run_bytes_max);
         self.inner.ended(done.end.outcome);
-        active.push(Change::Ended { end: done.end, outputs: done.outputs });
+        active.push(Change::Ended { end: done.end, outputs: done.outputs, paid: done.paid });
         self.flush_soon(run);
     }
 }

@@ -5,12 +5,14 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use serde_json::json;
+use staunch_bounded::fault_point;
 use staunch_flow::{Event as PlanEvent, RunOutcome};
 use staunch_store::{Claimed, Commit, Committed, NewEvent, RunId, StoreError};
 
 use super::{Dispatch, GATHER, Held, STORE_RETRY, stop_all};
 use crate::active::Change;
 use crate::event::Event;
+use crate::fault;
 
 /// The event that cuts all grace.
 const FORCED: PlanEvent = PlanEvent::CancelRequested { force: true };
@@ -68,7 +70,8 @@ impl Dispatch {
             if !after.is_zero() {
                 tokio::time::sleep(after).await;
             }
-            let answer = inner.store.commit(commit.clone()).await;
+            let answer = fault::before(fault_point!("engine.commit"), inner.store.commit(commit.clone())).await;
+            let answer = fault::after(answer, || fault_point!("engine.commit_answer"));
             Event::Committed { commit: Box::new(commit), reserved, answer }
         });
     }

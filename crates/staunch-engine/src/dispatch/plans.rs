@@ -7,7 +7,7 @@ use staunch_flow::{Outcome, Plan, StepState};
 use staunch_store::{Claimed, Commit, NewEvent, RunId, Timestamp};
 use tokio::time::Instant;
 
-use super::{Dispatch, Held, STORE_RETRY};
+use super::{Dispatch, GATHER, Held, STORE_RETRY};
 use crate::active::{Active, Change, Stopping};
 use crate::engine::CancelError;
 use crate::event::Event;
@@ -86,9 +86,15 @@ impl Dispatch {
         let bytes = loaded.plan.bytes() as u64;
         // A run that is alone gets what there is: a plan larger than the whole budget must not wait for ever.
         let bytes = if alone { bytes.min(budget.limit() - budget.used()) } else { bytes };
-        let Ok(charge) = budget.try_reserve(bytes) else {
-            self.starved.push_back(loaded);
-            return;
+        let charge = match budget.try_reserve(bytes) {
+            Ok(charge) => charge,
+            Err(refused) => {
+                if self.starved.is_empty() {
+                    tracing::warn!(%run, %refused, "plans find no room in memory: their runs wait for others");
+                }
+                self.starved.push_back(loaded);
+                return;
+            }
         };
         let Some(Held::Loading { claims, changes }) = self.runs.remove(&run) else { return };
         let Loaded { head, plan, version, started_at, stopping, .. } = *loaded;
@@ -118,6 +124,14 @@ impl Dispatch {
     pub(super) fn rebase(&mut self, run: RunId, loaded: Loaded) {
         let Some(Held::Active(active)) = self.runs.get_mut(&run) else { return };
         let over = loaded.outcome;
+        if over.is_none() && !self.draining && active.has_strangers(&loaded) {
+            if self.claiming {
+                // They may be in an answer that is on its way.
+                return self.load(run, GATHER);
+            }
+            tracing::error!(%run, "attempts were claimed and the answer was lost: this worker joins again");
+            return self.start_over();
+        }
         for lost in active.rebase(loaded) {
             lost.stop.send_replace(Some((Outcome::Interrupted, true)));
         }
@@ -138,6 +152,16 @@ impl Dispatch {
             self.start(claimed);
         }
         self.flush(run);
+    }
+
+    /// A plan that waits for room while no other is here would wait for ever: nobody lets go of anything.
+    pub(super) fn feed_starved(&mut self) {
+        if !self.starved.is_empty()
+            && !self.runs.values().any(|held| matches!(held, Held::Active(_)))
+            && let Some(loaded) = self.starved.pop_front()
+        {
+            self.activate(loaded);
+        }
     }
 
     pub(super) fn let_go(&mut self, run: RunId) {

@@ -28,6 +28,8 @@ pub struct RunnerConfig {
     pub output_file_bytes_max: u64,
     /// Whether somebody follows this run, so that its output is to be seen at once. Called on the runner's thread: must not block.
     pub is_watched: Arc<dyn Fn(AttemptKey) -> bool + Send + Sync>,
+    /// Told once the runner's thread has panicked: all steps are killed by then, and none runs any more.
+    pub on_panic: Arc<dyn Fn() + Send + Sync>,
     /// Told after each append to a log, so that followers wake. Called on the runner's thread: must not block.
     pub on_output: Arc<dyn Fn(AttemptKey) + Send + Sync>,
 }

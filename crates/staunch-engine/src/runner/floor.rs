@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
+use staunch_bounded::fault_point;
 use staunch_flow::Outcome;
 
 use self::close::Closing;
@@ -72,6 +73,7 @@ impl Floor {
     /// # Errors
     /// A file descriptor or a thread cannot be had.
     pub(super) fn new(config: RunnerConfig, inbox: Arc<Inbox>) -> io::Result<Self> {
+        fault_point!("runner.epoll")?;
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         epoll::add(&epoll, inbox.wake(), EventData::new_u64(INBOX), EventFlags::IN)?;
         let sealer = Sealer::start(config.steps_max.max(1), Arc::clone(&inbox))?;
@@ -98,9 +100,11 @@ impl Floor {
     pub(super) fn work(shared: &Mutex<Self>) -> usize {
         let done = catch_unwind(AssertUnwindSafe(|| Self::turns(shared)));
         done.unwrap_or_else(|_| {
-            // The panic has told itself. Nothing is read of what it may have left half-done.
-            shared.lock().unwrap_or_else(PoisonError::into_inner).abandon();
-            1
+            tracing::error!("the runner's thread panicked, which is a bug: no step can run any more");
+            let mut floor = shared.lock().unwrap_or_else(PoisonError::into_inner);
+            let left = floor.abandon();
+            (floor.config.on_panic)();
+            left
         })
     }
 
@@ -180,7 +184,14 @@ impl Floor {
                 live.asked.get_or_insert(kill.because);
                 let overdue = Instant::now() + grace.saturating_add(HUNG).min(SPAN_MAX);
                 live.overdue = Some(live.overdue.map_or(overdue, |earlier| earlier.min(overdue)));
-                keeper.kill_step(kill.force);
+                let told = keeper.kill_step(kill.force);
+                if let State::Busy(live) = &mut keeper.state
+                    && let Err(error) = told
+                {
+                    // It does not hear us: it goes at once, and its step with it.
+                    tracing::warn!(%error, "a keeper could not be told to kill its step: it is killed itself");
+                    live.overdue = Some(Instant::now());
+                }
                 return;
             }
         }
@@ -241,6 +252,8 @@ impl Floor {
                 }
                 State::Busy(live) if live.flush_due().is_some_and(|at| now >= at) => live.flush(&self.config),
                 State::Leaving(hung) if now >= *hung => self.dismiss(place),
+                // Whoever ordered panicked before the step was entered here.
+                State::Ordered => self.dismiss(place),
                 _ => {}
             }
         }
@@ -273,6 +286,7 @@ impl Floor {
             State::Idle(since) => Some(*since + self.config.keeper_idle.min(SPAN_MAX)),
             State::Busy(live) => live.overdue.into_iter().chain(live.flush_due()).min(),
             State::Leaving(hung) => Some(*hung),
+            State::Ordered => Some(Instant::now()),
         };
         let keepers = self.keepers.iter().flatten().filter_map(keeper).min();
         let sweep = self.sweep.as_ref().map(Sweep::due);

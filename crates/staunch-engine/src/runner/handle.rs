@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use staunch_bounded::fault_point;
 use tokio::sync::oneshot;
 
 use super::config::RunnerConfig;
@@ -36,10 +37,12 @@ impl Runner {
         if config.keeper.is_empty() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "no program is set that becomes a keeper"));
         }
+        fault_point!("runner.subreaper")?;
         rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
         let inbox = Arc::new(Inbox::new()?);
         let floor = Arc::new(Mutex::new(Floor::new(config, Arc::clone(&inbox))?));
         let shared = Arc::clone(&floor);
+        fault_point!("runner.thread")?;
         let thread = thread::Builder::new().name("staunch-runner".into()).spawn(move || Floor::work(&shared))?;
         Ok(Self { inbox, floor, ids: AtomicU64::new(0), thread: Mutex::new(Some(thread)) })
     }
@@ -52,7 +55,10 @@ impl Runner {
         let waiting = Waiting { id, start, reply };
         // Not waited for: while the thread has it, it may be reading a pipe.
         let left = match self.floor.try_lock() {
-            Ok(mut floor) => floor.begin_here(waiting),
+            Ok(mut floor) => {
+                let _wake = WakeAtPanic(&self.inbox);
+                floor.begin_here(waiting)
+            }
             Err(_) => Some(waiting),
         };
         if let Some(waiting) = left {
@@ -73,6 +79,17 @@ impl Runner {
         let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
         // A panicked thread left its keepers without a server: they kill their steps and end. One child is then as good as told.
         thread.take().map_or(0, |thread| thread.join().unwrap_or(1))
+    }
+}
+
+/// If we panic, the thread looks at what we left half-done.
+struct WakeAtPanic<'a>(&'a Inbox);
+
+impl Drop for WakeAtPanic<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.post(|_| ());
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use std::{io, mem};
 
 use rustix::event::EventfdFlags;
 use serde::Serialize;
+use staunch_bounded::fault_point;
 use staunch_flow::Outcome;
 use tokio::sync::oneshot;
 
@@ -72,6 +73,7 @@ impl Inbox {
     /// # Errors
     /// No file descriptor is free.
     pub(super) fn new() -> io::Result<Self> {
+        fault_point!("runner.eventfd")?;
         let wake = rustix::event::eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
         Ok(Self { wake, posted: Mutex::default(), stats: Mutex::default() })
     }

@@ -13,6 +13,7 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustix::fs::{Mode, OFlags};
 use rustix::net::RecvFlags;
+use staunch_bounded::fault_point;
 
 use self::order::Post;
 use self::spawn::Spawner;
@@ -43,6 +44,7 @@ struct Keeper {
 
 impl Keeper {
     fn begin() -> io::Result<Self> {
+        fault_point!("keep.begin")?;
         close_inherited()?;
         raw::reset_child_signal()?;
         // All are blocked: a keeper ends with its server or by KILL, not by a TERM that was meant for the server. Each
@@ -68,6 +70,7 @@ impl Keeper {
     fn serve(&mut self) -> io::Result<()> {
         loop {
             let mut fds = Vec::new();
+            fault_point!("keep.hear")?;
             let length = wire::receive(&self.socket, &mut self.buffer, RecvFlags::empty(), &mut fds)?;
             if length == 0 {
                 return Ok(());
@@ -96,6 +99,7 @@ impl Keeper {
             Err(how) => (Some(step::not_started(how)), Next::Serve),
         };
         if let Some(report) = report {
+            fault_point!("keep.report")?;
             match wire::send(&self.socket, &report.encode(), &[]) {
                 // The server is gone, and nothing is left: the next read sees the end.
                 Err(error) if error.raw_os_error() == Some(libc::EPIPE) => {}

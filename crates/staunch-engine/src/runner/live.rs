@@ -2,12 +2,14 @@
 
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 use rustix::pipe::PipeFlags;
+use staunch_bounded::fault_point;
 use staunch_flow::Outcome;
 use staunch_store::logs::{LogWriter, Stream};
 use staunch_store::{AttemptKey, StoreError};
@@ -17,6 +19,7 @@ use super::capture::Capture;
 use super::config::RunnerConfig;
 use super::exit::{Exit, How};
 use super::wire::{Killed, Report};
+use crate::fault;
 
 /// Reads of a pipe in one turn, so that a step that floods its output does not starve the others.
 const READS_A_TURN: usize = 4;
@@ -79,6 +82,7 @@ impl Pipe {
     /// # Errors
     /// No file descriptor is free.
     pub(super) fn new() -> io::Result<Self> {
+        fault_point!("runner.pipe")?;
         let (read, write) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
         rustix::fs::fcntl_setfl(&read, OFlags::NONBLOCK)?;
         Ok(Self { read, write })
@@ -129,7 +133,7 @@ impl Live {
     pub(super) fn flush(&mut self, config: &RunnerConfig) {
         self.unflushed = None;
         self.on_disk = true;
-        let flushed = self.log.flush();
+        let flushed = fault::failed(fault_point!("runner.log_flush")).and_then(|()| self.log.flush());
         self.note(flushed);
         (config.on_output)(self.key);
     }
@@ -144,7 +148,8 @@ impl Live {
     fn read(&mut self, which: usize, buffer: &mut [u8], reads_max: usize, config: &RunnerConfig) {
         for _ in 0..reads_max {
             let Some(pipe) = &self.streams[which].pipe else { break };
-            match rustix::io::read(pipe.as_fd(), &mut *buffer) {
+            let point = fault_point!("runner.read").map_err(|_| Errno::IO);
+            match point.and_then(|()| rustix::io::read(pipe.as_fd(), &mut *buffer)) {
                 Ok(0) => self.streams[which].pipe = None,
                 Ok(length) => {
                     self.take(which, &buffer[..length], config);
@@ -154,7 +159,12 @@ impl Live {
                     }
                 }
                 Err(Errno::INTR) => {}
-                Err(_) => break,
+                Err(Errno::AGAIN) => break,
+                Err(error) => {
+                    // Read again it would say so again, without end. The step hears that nobody listens.
+                    self.note(Err(StoreError::Failed(format!("cannot read it: {error}"))));
+                    self.streams[which].pipe = None;
+                }
             }
         }
     }
@@ -164,7 +174,8 @@ impl Live {
         flow.capture.push(bytes, &config.budget);
         let now = Instant::now();
         let ms = u32::try_from((now - self.started).as_millis()).unwrap_or(u32::MAX);
-        let written = self.log.append(flow.stream, ms, bytes);
+        let point = fault::failed(fault_point!("runner.log_append"));
+        let written = point.and_then(|()| self.log.append(flow.stream, ms, bytes));
         self.note(written);
         self.unflushed.get_or_insert(now);
     }
@@ -223,7 +234,10 @@ impl Live {
 impl Over {
     /// Seals the log, here and now, and tells whoever waits; if nobody does any more, the exit is dropped with all it holds.
     pub(super) fn seal(mut self) {
-        self.exit.log = self.log.seal();
+        let seal = || fault::failed(fault_point!("runner.log_seal")).and_then(|()| self.log.seal());
+        // Whatever happens to its log, the step is over and somebody waits for it.
+        let sealed = catch_unwind(AssertUnwindSafe(seal));
+        self.exit.log = sealed.unwrap_or_else(|_| Err(StoreError::Failed("it panicked".to_owned())));
         self.reply.send(self.exit).ok();
     }
 }

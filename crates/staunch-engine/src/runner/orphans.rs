@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use std::{io, thread};
 
 use rustix::process::{Pid, WaitOptions};
+use staunch_bounded::fault_point;
 
 use super::processes::{self, Process};
 
@@ -23,23 +24,35 @@ fn keepers() -> MutexGuard<'static, Vec<u32>> {
     KEEPERS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// A keeper's process. Dropping it kills it if it is not dead yet, and takes it from the process table.
+pub(super) struct Hired(Child);
+
+impl Hired {
+    /// Its pid, which is its own until this is dropped.
+    pub(super) fn id(&self) -> u32 {
+        self.0.id()
+    }
+}
+
+impl Drop for Hired {
+    fn drop(&mut self) {
+        // Both fail only if it is gone already.
+        self.0.kill().ok();
+        self.0.wait().ok();
+        keepers().retain(|pid| *pid != self.0.id());
+    }
+}
+
 /// Starts a keeper.
 ///
 /// # Errors
 /// It cannot be started.
-pub(super) fn hire(command: &mut Command) -> io::Result<Child> {
+pub(super) fn hire(command: &mut Command) -> io::Result<Hired> {
     let mut keepers = keepers();
+    fault_point!("keeper.spawn")?;
     let child = command.spawn()?;
     keepers.push(child.id());
-    Ok(child)
-}
-
-/// Kills a keeper if it is not dead yet, and takes it from the process table.
-pub(super) fn dismiss(mut child: Child) {
-    // Both fail only if it is gone already.
-    child.kill().ok();
-    child.wait().ok();
-    keepers().retain(|pid| *pid != child.id());
+    Ok(Hired(child))
 }
 
 /// Kills all orphans there are, and takes the dead from the process table. Returns how many there were: call it until 0.
@@ -47,6 +60,7 @@ pub(super) fn dismiss(mut child: Child) {
 /// # Errors
 /// `/proc` cannot be read.
 pub(super) fn sweep() -> io::Result<usize> {
+    fault_point!("orphans.look")?;
     let keepers = keepers();
     let me = rustix::process::getpid();
     let own = me.as_raw_nonzero().get();

@@ -15,6 +15,8 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
+use staunch_bounded::fault_point;
+
 /// Characters of a key.
 const KEY_CHARS_MAX: usize = 100;
 
@@ -71,6 +73,7 @@ pub enum OutputFileError {
 /// [`OutputFileError`]
 pub fn read_outputs(path: &Path, bytes_max: u64) -> Result<BTreeMap<String, String>, OutputFileError> {
     // The step may have put anything there: a link is not followed, a pipe without a writer not waited for.
+    fault_point!("output.open").map_err(io::Error::from)?;
     let opened = OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(path);
     let file = match opened {
         Ok(file) => file,
@@ -82,6 +85,7 @@ pub fn read_outputs(path: &Path, bytes_max: u64) -> Result<BTreeMap<String, Stri
         return Err(OutputFileError::NotAFile);
     }
     let mut bytes = Vec::new();
+    fault_point!("output.read").map_err(io::Error::from)?;
     file.take(bytes_max.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > bytes_max {
         return Err(OutputFileError::TooLarge { limit: bytes_max });

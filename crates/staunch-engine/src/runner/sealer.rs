@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::{self, JoinHandle};
 
+use staunch_bounded::fault_point;
+
 use super::inbox::Inbox;
 use super::live::Over;
 
@@ -21,6 +23,7 @@ impl Sealer {
     /// The thread cannot be had.
     pub(super) fn start(steps_max: usize, inbox: Arc<Inbox>) -> io::Result<Self> {
         let (sender, receiver) = sync_channel(steps_max);
+        fault_point!("sealer.thread")?;
         let thread = thread::Builder::new().name("staunch-sealer".into()).spawn(move || work(&receiver, &inbox))?;
         Ok(Self { sender, thread })
     }

@@ -4,20 +4,23 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use rustix::fs::MemfdFlags;
 use rustix::net::{AddressFamily, RecvFlags, Shutdown, SocketFlags, SocketType};
 use rustix::process::{Pid, Signal};
 
+use staunch_bounded::fault_point;
+
 use super::live::Live;
+use super::orphans::{self, Hired};
+use super::wire::PACKET_BYTES_MAX;
 use super::wire::{self, Report};
-use super::{orphans, wire::PACKET_BYTES_MAX};
 
 /// A hired keeper.
 pub(super) struct Keeper {
-    child: Child,
+    process: Hired,
     socket: OwnedFd,
     /// Names this keeper's file descriptors in events: a number is used once.
     pub(super) generation: u32,
@@ -28,6 +31,8 @@ pub(super) struct Keeper {
 pub(super) enum State {
     /// Waits for a step since then.
     Idle(Instant),
+    /// Was told to run a step that is not entered yet.
+    Ordered,
     /// Runs a step.
     Busy(Box<Live>),
     /// Was told to go; counts as hung after that.
@@ -52,13 +57,14 @@ impl Keeper {
     pub(super) fn hire(command: &[OsString], generation: u32) -> io::Result<Self> {
         let (program, arguments) =
             command.split_first().ok_or_else(|| io::Error::other("no program is set that becomes a keeper"))?;
+        fault_point!("keeper.socket")?;
         let (ours, its) =
             rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
         // The server's environment may hold secrets: a keeper needs none of it, and its steps must not see it there.
-        let child = orphans::hire(
+        let process = orphans::hire(
             Command::new(program).args(arguments).env_clear().stdin(Stdio::from(its)).stdout(Stdio::null()),
         )?;
-        Ok(Self { child, socket: ours, generation, state: State::Idle(Instant::now()) })
+        Ok(Self { process, socket: ours, generation, state: State::Idle(Instant::now()) })
     }
 
     /// Its socket.
@@ -71,27 +77,34 @@ impl Keeper {
     /// # Errors
     /// It is dead, or no memory or file descriptor is to be had.
     pub(super) fn order(&self, packet: &[u8], [out, err]: [BorrowedFd<'_>; 2]) -> io::Result<()> {
+        fault_point!("keeper.order")?;
         if packet.len() <= PACKET_BYTES_MAX {
             return wire::send(&self.socket, packet, &[out, err]);
         }
+        fault_point!("keeper.memfd")?;
         let mut file = File::from(rustix::fs::memfd_create("staunch-order", MemfdFlags::CLOEXEC)?);
         file.write_all(packet)?;
         wire::send(&self.socket, &[wire::START_BY_FILE], &[out, err, file.as_fd()])
     }
 
     /// Tells it to kill its step.
-    pub(super) fn kill_step(&self, force: bool) {
-        // If it is dead we hear that from its socket.
-        wire::send(&self.socket, &[if force { wire::KILL_NOW } else { wire::KILL }], &[]).ok();
-        if let Some(pid) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
+    ///
+    /// # Errors
+    /// It cannot be told: it is dead, or no memory is to be had.
+    pub(super) fn kill_step(&self, force: bool) -> io::Result<()> {
+        fault_point!("keeper.kill")?;
+        wire::send(&self.socket, &[if force { wire::KILL_NOW } else { wire::KILL }], &[])?;
+        if let Some(pid) = i32::try_from(self.process.id()).ok().and_then(Pid::from_raw) {
             // Somebody may have stopped it. It is not reaped before it is dismissed, so the number is its own.
             rustix::process::kill_process(pid, Signal::CONT).ok();
         }
+        Ok(())
     }
 
     /// Hears what it says.
     pub(super) fn hear(&self, buffer: &mut [u8]) -> Heard {
-        match wire::receive(&self.socket, buffer, RecvFlags::DONTWAIT, &mut Vec::new()) {
+        let heard = fault_point!("keeper.report").map_err(io::Error::from);
+        match heard.and_then(|()| wire::receive(&self.socket, buffer, RecvFlags::DONTWAIT, &mut Vec::new())) {
             Ok(0) => Heard::Lost,
             // Gibberish comes from something that is no keeper: it is replaced.
             Ok(length) => Report::decode(&buffer[..length]).map_or(Heard::Lost, Heard::Report),
@@ -109,10 +122,10 @@ impl Keeper {
 
     /// Kills it if it is not dead, and takes it from the process table. Returns the step it had.
     pub(super) fn dismiss(self) -> Option<Live> {
-        orphans::dismiss(self.child);
+        drop(self.process);
         match self.state {
             State::Busy(live) => Some(*live),
-            State::Idle(_) | State::Leaving(_) => None,
+            State::Idle(_) | State::Ordered | State::Leaving(_) => None,
         }
     }
 }

@@ -3,6 +3,8 @@
 use std::time::{Duration, Instant};
 use std::{io, thread};
 
+use staunch_bounded::fault_point;
+
 use super::processes::{self, Process};
 
 /// How long [`sweep_strays`] goes on at most.
@@ -38,6 +40,7 @@ pub fn sweep_strays(instance: &str) -> io::Result<usize> {
 
 /// Those that have the marker, and all that descend from them, even with their environment cleared.
 fn strays(marker: &[u8]) -> io::Result<Vec<Process>> {
+    fault_point!("strays.look")?;
     let all = processes::all()?;
     let line = ancestry(&all);
     let spared = |process: &Process| !process.lives() || line.contains(&process.pid.as_raw_nonzero().get());

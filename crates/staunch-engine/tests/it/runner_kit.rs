@@ -195,6 +195,7 @@ pub(crate) fn config(budget: &Arc<Budget>) -> RunnerConfig {
         budget: Arc::clone(budget),
         output_file_bytes_max: 64 << 10,
         is_watched: Arc::new(|_| false),
+        on_panic: Arc::new(|| ()),
         on_output: Arc::new(|_| ()),
     }
 }

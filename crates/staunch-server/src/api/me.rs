@@ -21,7 +21,7 @@ use crate::wire::{CsrfToken, KnownBy, Me, PasswordChange, Session, SessionList, 
 pub(super) async fn show_me(caller: Caller) -> Result<Json<Me>, Refusal> {
     let (via, session, token) = match &caller.principal {
         Principal::Nobody => return Err(Refusal::new(Code::Unauthenticated)),
-        Principal::Local => (KnownBy::Local, None, None),
+        Principal::Local(_) => (KnownBy::Local, None, None),
         Principal::Session(session) => (KnownBy::Session, Some(Session::new(&session.live.session, true)), None),
         Principal::Token(token) => (KnownBy::Token, None, Some(Token::from(&token.live.token))),
     };

@@ -15,7 +15,7 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, text};
 use prometheus_client::registry::Registry;
 use staunch_bounded::Count;
-use staunch_engine::EngineStats;
+use staunch_engine::{EngineStats, Level};
 use staunch_store::Usage;
 
 use self::guards::Guards;
@@ -52,6 +52,8 @@ pub(super) async fn show_metrics(State(app): State<App>) -> Result<Response, Ref
         bodies: (app.bodies.budget().used(), app.bodies.budget().limit()),
         memory_limit: app.engine.limits().memory_bytes_max(),
         subscriptions: app.engine.feed().len() as u64,
+        pressure: (app.engine.pressure().level(), app.engine.pressure().shed_total()),
+        rejected: app.rejected.counts(),
         tasks: app.engine.tasks().alive_by_kind().collect(),
         panics: app.engine.tasks().panics(),
         tally: Arc::clone(&app.tally),
@@ -76,6 +78,8 @@ struct Picture {
     containers: Vec<Count>,
     memory_limit: u64,
     subscriptions: u64,
+    pressure: (Level, u64),
+    rejected: [(&'static str, u64); 4],
     tasks: Vec<(&'static str, u64)>,
     panics: u64,
     tally: Arc<Tally>,
@@ -88,6 +92,7 @@ impl Collector for Picture {
         self.store(&mut to)?;
         self.engine(&mut to)?;
         self.http(&mut to)?;
+        self.pressure(&mut to)?;
         containers::tell(&self.containers, &mut to)?;
         self.guards.tell(&mut to)
     }
@@ -143,6 +148,13 @@ impl Picture {
         to.gauges("staunch_budget_bytes", "Bytes held, by budget", "budget", held)?;
         let limits = budgets().map(|(name, _, limit)| (name, limit));
         to.gauges("staunch_budget_limit_bytes", "Bytes that may be held, by budget", "budget", limits)
+    }
+
+    fn pressure(&self, to: &mut Sheet<'_>) -> fmt::Result {
+        let (level, shed) = self.pressure;
+        to.gauge("staunch_memory_pressure_level", "0 calm, 1 trim, 2 slow, 3 refuse, 4 shed", level as u64)?;
+        to.total("staunch_runs_shed", "Runs cancelled because memory was nearly gone", shed)?;
+        to.totals("staunch_runs_rejected", "Runs not accepted, by reason", "reason", self.rejected)
     }
 
     fn http(&self, to: &mut Sheet<'_>) -> fmt::Result {

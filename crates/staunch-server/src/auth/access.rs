@@ -29,6 +29,9 @@ pub(crate) enum Need {
     Public,
     /// This role or a higher one.
     Role(Role),
+    /// Any role, and more than a token that only looks: whoever found such a token must not end its user's sessions nor revoke their
+    /// other tokens.
+    Own,
 }
 
 /// One route.
@@ -102,11 +105,11 @@ rows! {
     GET "/api/v1/csrf" VIEWER;
     PUT "/api/v1/me/password" VIEWER;
     GET "/api/v1/me/sessions" VIEWER;
-    DELETE "/api/v1/me/sessions" VIEWER;
-    DELETE "/api/v1/me/sessions/{handle}" VIEWER;
+    DELETE "/api/v1/me/sessions" Need::Own;
+    DELETE "/api/v1/me/sessions/{handle}" Need::Own;
     GET "/api/v1/me/tokens" VIEWER;
     POST "/api/v1/me/tokens" VIEWER;
-    DELETE "/api/v1/me/tokens/{id}" VIEWER;
+    DELETE "/api/v1/me/tokens/{id}" Need::Own;
     GET "/api/v1/workflows" VIEWER;
     POST "/api/v1/workflows/validate" VIEWER;
     GET "/api/v1/workflows/{name}" VIEWER;
@@ -177,7 +180,15 @@ pub(crate) async fn pass(State(app): State<App>, caller: Caller, request: Reques
             return Refusal::new(Code::Forbidden).into_response();
         }
     };
-    let Need::Role(least) = need else { return next.run(request).await };
+    let least = match need {
+        Need::Role(least) => least,
+        Need::Own if caller.only_looks() => {
+            let why = "it takes a session, or a token of scope run";
+            return Refusal::new(Code::Forbidden).detail(why).into_response();
+        }
+        Need::Own => Role::Viewer,
+        Need::Nothing | Need::Fresh | Need::Public => return next.run(request).await,
+    };
     match caller.role() {
         Some(role) if role >= least => next.run(request).await,
         Some(role) => {

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::session::left;
 use super::visitor::Visitor;
+use crate::problem::{Code, Refusal};
 
 /// Ends when a caller is not let in any more.
 pub(crate) type Leaves = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -29,8 +30,8 @@ pub(crate) struct Caller {
 pub(crate) enum Principal {
     /// Not at all.
     Nobody,
-    /// By being on this machine, while there is no admin yet.
-    Local,
+    /// By being on this machine, while there is no admin yet. Cancelled when there is one.
+    Local(CancellationToken),
     /// By a cookie.
     Session(SessionCaller),
     /// By an API token.
@@ -67,16 +68,21 @@ impl Caller {
     pub(crate) fn role(&self) -> Option<Role> {
         match &self.principal {
             Principal::Nobody => None,
-            Principal::Local => Some(Role::Admin),
+            Principal::Local(_) => Some(Role::Admin),
             Principal::Session(session) => Some(session.live.user.role),
             Principal::Token(token) => Some(token.live.user.role.min(role_of(token.live.token.scope))),
         }
     }
 
+    /// Whether this is a token that may look and nothing else.
+    pub(crate) fn only_looks(&self) -> bool {
+        matches!(self.principal, Principal::Token(_)) && self.role() == Some(Role::Viewer)
+    }
+
     /// The user, if it is one.
     pub(crate) fn user(&self) -> Option<&UserRow> {
         match &self.principal {
-            Principal::Nobody | Principal::Local => None,
+            Principal::Nobody | Principal::Local(_) => None,
             Principal::Session(session) => Some(&session.live.user),
             Principal::Token(token) => Some(&token.live.user),
         }
@@ -95,10 +101,11 @@ impl Caller {
         }
     }
 
-    /// Ends when they are not let in any more, by revocation or by time: what they hold open ends then.
+    /// Ends when they are not let in any more, by revocation, by time, or because the server closed: what they hold open ends then.
     pub(crate) fn leaves(&self) -> Leaves {
         let (alive, ends) = match &self.principal {
-            Principal::Nobody | Principal::Local => return Box::pin(std::future::pending()),
+            Principal::Nobody => return Box::pin(std::future::pending()),
+            Principal::Local(closed) => (closed.clone(), None),
             Principal::Session(session) => (session.alive.clone(), Some(session.live.session.ends_at)),
             Principal::Token(token) => (token.alive.clone(), token.live.token.expires_at),
         };
@@ -116,11 +123,20 @@ impl Caller {
         })
     }
 
+    /// What is said to a caller who was let in and is not any more.
+    pub(crate) fn put_out(&self) -> Refusal {
+        Refusal::new(match self.principal {
+            Principal::Nobody | Principal::Local(_) => Code::Unauthenticated,
+            Principal::Session(_) => Code::SessionExpired,
+            Principal::Token(_) => Code::InvalidToken,
+        })
+    }
+
     /// Whether the caller proves enough to do without giving the password again: on this machine before there is an admin, or with a
     /// token of scope admin.
     pub(crate) fn needs_no_password(&self) -> bool {
         match &self.principal {
-            Principal::Local => true,
+            Principal::Local(_) => true,
             Principal::Token(token) => token.live.token.scope == Scope::Admin,
             Principal::Nobody | Principal::Session(_) => false,
         }
@@ -130,13 +146,13 @@ impl Caller {
     pub(crate) fn actor(&self, visitor: &Visitor) -> Actor {
         let via = match self.principal {
             Principal::Nobody => Via::Anonymous,
-            Principal::Local => Via::Cli,
+            Principal::Local(_) => Via::Cli,
             Principal::Session(_) => Via::Session,
             Principal::Token(_) => Via::Token,
         };
         let name = match self.user() {
             Some(user) => user.name.clone(),
-            None if matches!(self.principal, Principal::Local) => "local".to_owned(),
+            None if matches!(self.principal, Principal::Local(_)) => "local".to_owned(),
             None => String::new(),
         };
         Actor { user: self.user_id(), name, address: visitor.address(), via }

@@ -38,7 +38,7 @@ impl Auth {
         if !is_name(name) {
             return Err(Refusal::new(Code::InvalidName));
         }
-        let first = matches!(caller.principal, Principal::Local);
+        let first = matches!(caller.principal, Principal::Local(_));
         if first && role != Role::Admin {
             return Err(Refusal::new(Code::AdminFirst));
         }

@@ -63,10 +63,12 @@ impl Cookies {
 
 /// The value of the one cookie of this name.
 pub(crate) fn find<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Twice> {
-    let lines = headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok());
-    let pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    let mut found = pairs.filter(|(given, _)| *given == name).map(|(_, value)| value);
+    // Bytes: cookies of other servers on this host come in the same line, and need not be text.
+    let pairs = headers.get_all(COOKIE).iter().flat_map(|line| line.as_bytes().split(|byte| *byte == b';'));
+    let mut found = pairs.filter_map(|pair| pair.trim_ascii().strip_prefix(name.as_bytes())?.strip_prefix(b"="));
     let first = found.next();
+    // What is no text has not the form of any of ours.
+    let first = first.map(|value| str::from_utf8(value).unwrap_or_default());
     if found.next().is_some() { Err(Twice) } else { Ok(first) }
 }
 
@@ -80,7 +82,7 @@ mod tests {
         let headers = |lines: &[&str]| {
             let mut headers = HeaderMap::new();
             for line in lines {
-                headers.append(COOKIE, line.parse().unwrap());
+                headers.append(COOKIE, HeaderValue::from_bytes(line.as_bytes()).unwrap());
             }
             headers
         };
@@ -95,6 +97,10 @@ mod tests {
             (&["__Host-staunch=a"], Ok(None)),
             (&["staunch_session=a; staunch_session=a"], Err(Twice)),
             (&["staunch_session=a", "staunch_session=b"], Err(Twice)),
+            // Of another server on this host: it must not hide ours, nor that ours is there twice.
+            (&["x=\u{e9}; staunch_session=a"], Ok(Some("a"))),
+            (&["x=\u{e9}; staunch_session=a", "staunch_session=b"], Err(Twice)),
+            (&["staunch_session=\u{e9}"], Ok(Some("\u{e9}"))),
         ];
         for (lines, expected) in cases {
             assert_eq!(find(&headers(lines), "staunch_session"), *expected, "{lines:?}");

@@ -71,7 +71,6 @@ pub(crate) async fn pass(State(app): State<App>, request: Request, next: Next) -
     let expired = caller.expired;
     let extensions = &mut request.extensions;
     extensions.insert(place);
-    extensions.insert(as_csrf_has_it(&caller));
     if let Some(client) = client {
         extensions.insert(client);
     }
@@ -111,7 +110,7 @@ async fn identify(
     };
     let given = given(auth, &request.headers)?;
     if given == Given::Nothing && is_here(request) && auth.mode.is_open(&*auth.accounts).await? {
-        return Ok(Caller { principal: Principal::Local, expired: false });
+        return Ok(Caller { principal: Principal::Local(auth.mode.closed().clone()), expired: false });
     }
     if let Some(rule) = rule {
         let charge = auth.throttle.charge(rule, Payer::Address(client))?;
@@ -244,9 +243,10 @@ fn reads(auth: &Auth, request: &Parts, caller: &Caller) -> Result<(), Refusal> {
     })
 }
 
-fn as_csrf_has_it(caller: &Caller) -> csrf::Caller<Fingerprint> {
+/// As the CSRF guard has it.
+pub(crate) fn as_csrf_has_it(caller: &Caller) -> csrf::Caller<Fingerprint> {
     match &caller.principal {
-        Principal::Nobody | Principal::Local => csrf::Caller::Anonymous,
+        Principal::Nobody | Principal::Local(_) => csrf::Caller::Anonymous,
         Principal::Session(session) => csrf::Caller::Session(session.key),
         Principal::Token(_) => csrf::Caller::Bearer,
     }

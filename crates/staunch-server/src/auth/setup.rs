@@ -15,7 +15,7 @@ use crate::problem::{Code, Refusal};
 use crate::wire::Secret;
 
 /// How long a set-up ticket is good.
-const TTL: Duration = Duration::from_secs(3_600);
+pub const SETUP_TTL: Duration = Duration::from_secs(3_600);
 
 /// A ticket with which the first admin can be made, once, within an hour. `Debug` does not show it.
 pub struct SetupTicket(Ticket);
@@ -53,7 +53,7 @@ pub async fn open_setup(accounts: &dyn Accounts) -> Result<Option<SetupTicket>, 
         return Ok(None);
     }
     let ticket = Ticket::generate().map_err(|_| SetupError::NoRandomness)?;
-    match accounts.open_setup(ticket.fingerprint(), TTL, Actor::server()).await? {
+    match accounts.open_setup(ticket.fingerprint(), SETUP_TTL, Actor::server()).await? {
         SetupOpened::Opened { .. } => Ok(Some(SetupTicket(ticket))),
         SetupOpened::AdminExists => Ok(None),
     }

@@ -7,9 +7,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::Auth;
 
-/// How often tables of rate limits are gone through.
-const RATES: Duration = Duration::from_secs(5 * 60);
-/// How many of these make the hour after which accounts and sessions are.
+/// How often tables of rate limits are gone through, and sessions and tokens in memory: an event stream of one that has expired ends
+/// then, if nobody has asked with it since.
+const ROUND: Duration = Duration::from_secs(5 * 60);
+/// How many of these make the hour after which accounts in the store are.
 const ROUNDS: u32 = 12;
 /// Rows that the store removes in one transaction.
 const ROWS: u32 = 500;
@@ -20,9 +21,11 @@ pub(crate) async fn sweep(auth: Arc<Auth>, stop: CancellationToken) {
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
-            () = tokio::time::sleep(RATES) => {}
+            () = tokio::time::sleep(ROUND) => {}
         }
         auth.throttle.sweep().await;
+        auth.sessions.sweep();
+        auth.tokens.sweep();
         round = (round + 1) % ROUNDS;
         if round == 0 && !stop.is_cancelled() {
             auth.sweep_accounts(&stop).await;

@@ -97,6 +97,26 @@ async fn ground_g2_what_has_expired_is_swept_and_a_sweeper_ends_when_told() {
     tokio::time::timeout(Duration::from_secs(10), sweep(Arc::new(stand.auth), stop)).await.unwrap();
 }
 
+/// Event streams of a session end with its row.
+#[tokio::test]
+async fn a_session_that_was_idle_for_too_long_is_forgotten_within_five_minutes() {
+    let second = Duration::from_secs(1);
+    let config = ServerConfig { session_idle: second, session_absolute: 60 * second, ..ServerConfig::default() };
+    let stand = Stand::new(&config).await;
+    let user = stand.user().await;
+    stand.begin(&user).await;
+    let begun = std::time::Instant::now();
+    until("it is old", || begun.elapsed() > second + Duration::from_millis(20)).await;
+    let auth = Arc::new(stand.auth);
+    assert_eq!(in_memory(&auth), 1, "nobody has looked yet");
+    tokio::time::pause();
+    tokio::select! {
+        () = sweep(Arc::clone(&auth), CancellationToken::new()) => panic!("nobody told it to end"),
+        () = tokio::time::sleep(Duration::from_secs(5 * 60 + 1)) => {}
+    }
+    assert_eq!(in_memory(&auth), 0);
+}
+
 #[tokio::test]
 async fn whoever_is_unsure_asks_and_a_closed_server_stays_so() {
     let stand = Stand::new(&ServerConfig::default()).await;

@@ -183,7 +183,7 @@ pub(super) async fn show(State(app): State<App>, caller: Caller) -> Result<Respo
     let runs = app.engine.store().runs(RunQuery { limit: RUNS, ..RunQuery::default() }).await?;
     let home = Home {
         who: names.as_ref().map(Names::who),
-        open: matches!(caller.principal, Principal::Local),
+        open: matches!(caller.principal, Principal::Local(_)),
         workflows: &catalog.list(),
         broken: catalog.broken().len(),
         runs: &runs.items,

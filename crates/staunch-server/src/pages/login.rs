@@ -69,7 +69,7 @@ impl LoginForm<'_> {
                 }
             }
             p class="quiet small" {
-                "Forgot the password? An admin can set another one: " code { "staunch user change NAME" }
+                "Forgot the password? An admin can set another one: " code { "staunch user change NAME --password" }
             }
         };
         layout::page(status, &Frame { title: "Log in", narrow: true, ..Frame::default() }, &body)
@@ -96,7 +96,7 @@ pub(super) async fn show(
         Principal::Nobody => {}
         Principal::Session(_) => return Ok(layout::see_other(next, HeaderMap::new())),
         // Before there is an admin there is nobody to log in as; the home page says what to do.
-        Principal::Local | Principal::Token(_) => return Ok(layout::see_other("/", HeaderMap::new())),
+        Principal::Local(_) | Principal::Token(_) => return Ok(layout::see_other("/", HeaderMap::new())),
     }
     let note = caller.expired.then_some("Your session is over. Please log in again.");
     let shown = LoginForm { next, note, ..LoginForm::default() };

@@ -208,7 +208,8 @@ async fn logging_in_leads_to_where_one_wanted_and_nowhere_else() {
     leads_to(&browser.get("/").await, "/login");
 
     let page = browser.get("/login?next=%2Faccount").await;
-    for part in ["value=\"/account\"", "autocomplete=\"current-password\"", "autocomplete=\"username\""] {
+    let help = "staunch user change NAME --password";
+    for part in ["value=\"/account\"", "autocomplete=\"current-password\"", "autocomplete=\"username\"", help] {
         shows(&page, 200, part);
     }
     let wrong = [("name", "ada"), ("password", "wrong wrong wrong"), ("next", "/account")];

@@ -5,10 +5,12 @@ use std::time::Duration;
 use serde_json::json;
 use staunch_engine::Limits;
 use staunch_server::ServerConfig;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::timeout;
 
 use crate::accounts::{PASSWORD, Person, closed, closed_with, cookie, generous, login};
 use crate::bed::{LONG, until};
-use crate::client::Live;
+use crate::client::{Live, read_all};
 
 #[tokio::test]
 async fn a_session_begins_is_used_and_ends() {
@@ -126,7 +128,7 @@ async fn a_session_ends_by_idleness_and_by_age() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
-    tokio::time::timeout(LONG, ended).await.unwrap().problem(401, "session_expired");
+    timeout(LONG, ended).await.unwrap().problem(401, "session_expired");
     assert!(last > Duration::from_secs(2), "it ended after {last:?}");
     // Not used, it ends by idleness.
     let idle = Person::login(at, "root").await;
@@ -252,5 +254,41 @@ async fn whoever_is_disabled_is_out_at_once_their_streams_too() {
     while by_cookie.next().await.is_some() {}
     while by_token.next().await.is_some() {}
     login(at, "op", PASSWORD).await.problem(401, "login_failed");
+    bed.close().await;
+}
+
+/// Requests whose heads came while their callers were let in, and whose bodies come after they were put out.
+#[tokio::test]
+async fn whoever_is_disabled_while_a_body_comes_changes_nothing() {
+    let (bed, root) = closed(&[("w", "steps: [{ run: 'true' }]")]).await;
+    let at = bed.address();
+    root.user(at, "op", "operator").await;
+    let op = Person::login(at, "op").await;
+    let token = op.make_token(at, "run").await["token"].as_str().unwrap().to_owned();
+    let (cookie, csrf) = (op.cookie.as_deref().unwrap(), op.csrf.as_deref().unwrap());
+    let by_cookie = format!("cookie: {cookie}\r\nx-csrf-token: {csrf}");
+    let by_token = format!("authorization: Bearer {token}");
+    let mut slow = Vec::new();
+    for (credentials, code) in [(by_cookie, "session_expired"), (by_token, "invalid_token")] {
+        let mut socket = tokio::net::TcpStream::connect(at).await.unwrap();
+        let head = format!(
+            "POST /api/v1/workflows/w/runs HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{credentials}\r\n\
+             content-type: application/json\r\ncontent-length: 2\r\nexpect: 100-continue\r\n\r\n"
+        );
+        socket.write_all(head.as_bytes()).await.unwrap();
+        // The server asks for the body when its handler reads it: the caller has been let in.
+        let mut asked = [0; 25];
+        timeout(LONG, socket.read_exact(&mut asked)).await.unwrap().unwrap();
+        slow.push((socket, code));
+    }
+    let off = json!({"disabled": true});
+    assert_eq!(root.call(at, "PATCH", "/api/v1/users/op", Some(&off)).await.status, 200);
+    for (mut socket, code) in slow {
+        // The answer may have come already.
+        let _unsent = socket.write_all(b"{}").await;
+        let answer = read_all(&mut socket).await;
+        assert!(answer.starts_with("HTTP/1.1 401 ") && answer.contains(code), "{answer}");
+    }
+    assert_eq!(root.get(at, "/api/v1/runs").await.json()["items"], json!([]));
     bed.close().await;
 }

@@ -6,10 +6,12 @@ use futures_util::future::join_all;
 use serde_json::json;
 use staunch_engine::Limits;
 use staunch_server::{ServerConfig, open_setup};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
 use crate::accounts::{PASSWORD, Person, closed, generous, login};
 use crate::bed::{Bed, LONG};
+use crate::client::{Live, read_all};
 
 #[tokio::test]
 async fn of_sixteen_at_once_one_becomes_admin() {
@@ -168,5 +170,43 @@ async fn whoever_shows_credentials_is_judged_by_them_also_while_it_is_open() {
     let session = Person { cookie: Some(format!("staunch_session={}", "a".repeat(43))), ..Person::default() };
     session.get(at, "/api/v1/runs").await.problem(401, "session_expired");
     Person::token("stn_nonsense").get(at, "/api/v1/runs").await.problem(401, "invalid_token");
+    bed.close().await;
+}
+
+/// Whoever was let in because there was no admin is let out when there is one: what they hold open ends.
+#[tokio::test]
+async fn streams_of_before_the_first_admin_end_with_it() {
+    let bed = Bed::new(&[("nap", "steps: [{ id: nap, run: sleep 1000 }]")]).await;
+    let at = bed.address();
+    let run = bed.run("nap").await;
+    let mut live = Live::open(at, &format!("run:{run}"), None).await.unwrap();
+    live.until(|event| event.name == "step.started").await;
+    let first = json!({"name": "root", "role": "admin", "password": PASSWORD});
+    assert_eq!(bed.post("/api/v1/users", &first).await.status, 201);
+    let ended = async { while live.next().await.is_some() {} };
+    timeout(LONG, ended).await.expect("the stream ends");
+    bed.close().await;
+}
+
+/// A request whose head came before, and whose body comes after.
+#[tokio::test]
+async fn a_slow_request_of_before_the_first_admin_changes_nothing_after_it() {
+    let bed = Bed::new(&[("w", "steps: [{ run: 'true' }]")]).await;
+    let at = bed.address();
+    let mut slow = tokio::net::TcpStream::connect(at).await.unwrap();
+    let head = "POST /api/v1/workflows/w/runs HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
+        content-type: application/json\r\ncontent-length: 2\r\nexpect: 100-continue\r\n\r\n";
+    slow.write_all(head.as_bytes()).await.unwrap();
+    // The server asks for the body when its handler reads it: the caller has been let in.
+    let mut asked = [0; 25];
+    timeout(LONG, slow.read_exact(&mut asked)).await.unwrap().unwrap();
+    assert_eq!(&asked, b"HTTP/1.1 100 Continue\r\n\r\n");
+    let first = json!({"name": "root", "role": "admin", "password": PASSWORD});
+    assert_eq!(bed.post("/api/v1/users", &first).await.status, 201);
+    slow.write_all(b"{}").await.unwrap();
+    let answer = timeout(LONG, read_all(&mut slow)).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 401 ") && answer.contains("\"unauthenticated\""), "{answer}");
+    let root = Person::login(at, "root").await;
+    assert_eq!(root.get(at, "/api/v1/runs").await.json()["items"], json!([]));
     bed.close().await;
 }

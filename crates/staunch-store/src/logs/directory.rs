@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::fault::at;
 use crate::id::{AttemptKey, RunId};
 use crate::record::LogPlace;
 use crate::{StoreError, StoreLimits};
@@ -43,8 +44,8 @@ impl Logs {
     /// The directory cannot be made or read.
     pub fn open(directory: PathBuf, limits: StoreLimits) -> Result<Arc<Self>, StoreError> {
         let failed = |e| disk_error("open the directory of logs", &e);
-        fs::create_dir_all(&directory).map_err(failed)?;
-        let usage = bytes_below(&directory).map_err(failed)?;
+        at("log.open", || fs::create_dir_all(&directory)).map_err(failed)?;
+        let usage = at("log.open.count", || bytes_below(&directory)).map_err(failed)?;
         Ok(Arc::new(Self {
             root: directory,
             layout: Layout::for_cap(limits.log_bytes_max),
@@ -62,7 +63,7 @@ impl Logs {
         let name = LogName { attempt, epoch };
         let live = Arc::new(Live::default());
         self.lives().insert(name, Arc::clone(&live));
-        LogWriter::new(Arc::clone(self), name, live)
+        LogWriter::new(Place { logs: Arc::clone(self), name, live })
     }
 
     /// Bytes on disk of all logs, by the lengths of their files. Counted when opened and kept exact from then on.
@@ -79,9 +80,9 @@ impl Logs {
             return Err(StoreError::Failed(format!("a step of {run} still writes its log")));
         }
         let directory = self.root.join(run_directory(run));
-        let removed = fs::read_dir(&directory).and_then(|mut files| {
+        let removed = at("log.remove", || fs::read_dir(&directory)).and_then(|mut files| {
             files.try_for_each(|file| self.remove_file(&file?.path()))?;
-            fs::remove_dir(&directory)
+            at("log.remove.directory", || fs::remove_dir(&directory))
         });
         self.remove_if_empty(directory.parent().unwrap_or(&self.root));
         match removed {
@@ -118,7 +119,7 @@ impl Logs {
     }
 
     /// A writer is gone. A newer one of the same name stays.
-    pub(super) fn forget(&self, name: LogName, live: &Arc<Live>) {
+    fn forget(&self, name: LogName, live: &Arc<Live>) {
         let mut lives = self.lives();
         if lives.get(&name).is_some_and(|newest| Arc::ptr_eq(newest, live)) {
             lives.remove(&name);
@@ -153,7 +154,7 @@ impl Logs {
         let file = self.make(&path, OpenOptions::new().read(true).write(true).create(true).truncate(false))?;
         let old = file.metadata()?.len();
         if old > 0 {
-            file.set_len(0)?;
+            at("log.create.cut", || file.set_len(0))?;
             self.count_removed(old);
         }
         Ok(file)
@@ -162,11 +163,11 @@ impl Logs {
     fn make(&self, path: &Path, options: &OpenOptions) -> io::Result<File> {
         let mut tries = 0;
         loop {
-            match options.open(path) {
+            match at("log.create", || options.open(path)) {
                 Err(e) if e.kind() == io::ErrorKind::NotFound && tries < MAKE_TRIES => tries += 1,
                 made => return made,
             }
-            match fs::create_dir_all(path.parent().unwrap_or(&self.root)) {
+            match at("log.create.directory", || fs::create_dir_all(path.parent().unwrap_or(&self.root))) {
                 // The run's last other log was just sealed and took the directory along: once more.
                 Err(e) if e.kind() == io::ErrorKind::NotFound => {}
                 made => made?,
@@ -183,28 +184,19 @@ impl Logs {
     ) -> io::Result<u64> {
         let temporary = self.root.join(name.path(Form::Temporary));
         let file = self.make(&temporary, OpenOptions::new().write(true).create(true).truncate(true))?;
+        let unfinished = Unfinished { path: Some(&temporary) };
         let path = self.root.join(name.path(Form::Sealed));
         let mut out = Out { logs: self, file };
-        let written = sealed::write(&mut out, kept, load).and_then(|bytes| {
-            out.file.sync_data()?;
-            fs::rename(&temporary, &path)?;
-            Ok(bytes)
-        });
-        match written {
-            Ok(bytes) => {
-                self.usage.fetch_add(bytes, Ordering::Relaxed);
-                // The run's directory may be new, and so may the day's.
-                for directory in path.ancestors().skip(1).take(3) {
-                    File::open(directory)?.sync_all()?;
-                }
-                Ok(bytes)
-            }
-            Err(e) => {
-                // It was never counted. What cannot be removed now is removed at the next start.
-                fs::remove_file(&temporary).ok();
-                Err(e)
-            }
+        let bytes = sealed::write(&mut out, kept, load)?;
+        at("log.seal.sync", || out.file.sync_data())?;
+        at("log.seal.rename", || fs::rename(&temporary, &path))?;
+        unfinished.finish();
+        self.usage.fetch_add(bytes, Ordering::Relaxed);
+        // The run's directory may be new, and so may the day's.
+        for directory in path.ancestors().skip(1).take(3) {
+            at("log.seal.directory", || File::open(directory)?.sync_all())?;
         }
+        Ok(bytes)
     }
 
     /// Removes the raw file of a log, and its directory if it was the last in it.
@@ -217,15 +209,27 @@ impl Logs {
 
     pub(super) fn remove_file(&self, path: &Path) -> io::Result<()> {
         let bytes = fs::symlink_metadata(path)?.len();
-        fs::remove_file(path)?;
+        at("log.unlink", || fs::remove_file(path))?;
         self.count_removed(bytes);
         Ok(())
     }
 
-    /// Removes `directory` unless something is in it.
+    /// Removes `directory` unless something is in it. If the disk refuses, it is tried again at the next start.
     pub(super) fn remove_if_empty(&self, directory: &Path) {
-        if directory != self.root {
-            fs::remove_dir(directory).ok();
+        if directory == self.root {
+            return;
+        }
+        // Some file systems say of what is not empty that it exists.
+        let is_usual = |e: &io::Error| {
+            use io::ErrorKind::{AlreadyExists, DirectoryNotEmpty, NotFound};
+            matches!(e.kind(), AlreadyExists | DirectoryNotEmpty | NotFound)
+        };
+        match at("log.rmdir", || fs::remove_dir(directory)) {
+            Err(error) if !is_usual(&error) => {
+                let directory = directory.display();
+                tracing::warn!(%error, "the empty directory {directory} cannot be removed");
+            }
+            _ => {}
         }
     }
 
@@ -256,6 +260,27 @@ impl Logs {
     }
 }
 
+/// A file that is removed again unless it is finished, be it after an error or a panic. It was never counted.
+struct Unfinished<'a> {
+    path: Option<&'a Path>,
+}
+
+impl Unfinished<'_> {
+    fn finish(mut self) {
+        self.path = None;
+    }
+}
+
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        let Some(path) = self.path else { return };
+        if let Err(error) = at("log.seal.forget", || fs::remove_file(path)) {
+            let path = path.display();
+            tracing::warn!(%error, "{path} is unfinished and cannot be removed; the next start will");
+        }
+    }
+}
+
 /// A file that is written from front to back.
 struct Out<'a> {
     logs: &'a Logs,
@@ -264,7 +289,7 @@ struct Out<'a> {
 
 impl Write for Out<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.file.write(self.logs.admit(bytes)?)
+        at("log.seal.write", || self.file.write(self.logs.admit(bytes)?))
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -272,8 +297,23 @@ impl Write for Out<'_> {
     }
 }
 
+/// A writer's place among those of its process, until it is gone.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub(super) logs: Arc<Logs>,
+    pub(super) name: LogName,
+    pub(super) live: Arc<Live>,
+}
+
+impl Drop for Place {
+    /// Apart from the writer's own drop, which writes: were that to panic, the place would be taken for ever.
+    fn drop(&mut self) {
+        self.logs.forget(self.name, &self.live);
+    }
+}
+
 fn open_if_there(path: &Path) -> io::Result<Option<File>> {
-    match File::open(path) {
+    match at("log.read.open", || File::open(path)) {
         Ok(file) => Ok(Some(file)),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(e) => Err(e),

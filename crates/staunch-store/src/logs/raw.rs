@@ -6,6 +6,8 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::fault::at;
+
 use super::frame::{BLOCK, Frames, Kind, MARK, Mark};
 use super::layout::{Kept, Layout};
 
@@ -101,7 +103,7 @@ pub(super) fn starts_block(bytes: &[u8], block: u64) -> bool {
 pub(super) fn read_up_to(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
     let mut done = 0;
     while done < buffer.len() {
-        match file.read_at(&mut buffer[done..], offset + done as u64) {
+        match at("log.read", || file.read_at(&mut buffer[done..], offset + done as u64)) {
             Ok(0) => break,
             Ok(n) => done += n,
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::StoreError;
+use crate::fault::at;
 use crate::id::RunId;
 
 use super::directory::{Logs, disk_error};
@@ -97,7 +98,7 @@ impl Logs {
 
     /// Seals a raw file that has no writer. Whether there was anything in it.
     fn seal_left_behind(&self, name: LogName, path: &Path) -> io::Result<bool> {
-        let raw = RawFile::open(Arc::new(fs::File::open(path)?), None)?;
+        let raw = RawFile::open(Arc::new(at("log.recover.open", || fs::File::open(path))?), None)?;
         let any = raw.is_some();
         if let Some(mut raw) = raw {
             let kept = raw.kept().clone();
@@ -112,7 +113,7 @@ impl Logs {
 }
 
 fn each_entry(directory: &Path, visit: &mut dyn FnMut(&DirEntry) -> Result<(), StoreError>) -> Result<(), StoreError> {
-    for entry in fs::read_dir(directory).map_err(failed)? {
+    for entry in at("log.recover", || fs::read_dir(directory)).map_err(failed)? {
         visit(&entry.map_err(failed)?)?;
     }
     Ok(())

@@ -8,6 +8,8 @@
 use std::fs::File;
 use std::io::{self, Write};
 
+use crate::fault::at;
+
 use super::frame::{BLOCK, BLOCKS_MAX, Frames};
 use super::layout::Kept;
 use super::raw::{read_up_to, starts_block};
@@ -55,7 +57,7 @@ pub(super) fn write(
         }
         if plain.len() == FRAME || block.is_none() {
             packed.clear();
-            compressor.compress_to_buffer(&plain, &mut packed)?;
+            at("log.compress", || compressor.compress_to_buffer(&plain, &mut packed))?;
             out.write_all(&packed)?;
             table.push((packed.len() as u32, plain.len() as u32));
             bytes += packed.len() as u64;
@@ -179,7 +181,7 @@ impl SealedFile {
         }
         self.plain.clear();
         self.plain.reserve_exact(FRAME);
-        zstd::bulk::Decompressor::new()?.decompress_to_buffer(&bytes, &mut self.plain)?;
+        at("log.unpack", || zstd::bulk::Decompressor::new()?.decompress_to_buffer(&bytes, &mut self.plain))?;
         self.frame = frame;
         Ok(())
     }

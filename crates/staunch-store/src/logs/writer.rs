@@ -6,27 +6,25 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use crate::StoreError;
+use crate::fault::at;
 use crate::record::LogPlace;
 
-use super::directory::{Logs, disk_error};
+use super::directory::{Place, disk_error};
 use super::frame::{self, BLOCK, Frames, HEADER, MARK, Mark, Stream};
-use super::name::LogName;
-use super::raw::{Live, RawFile};
+use super::raw::RawFile;
 
 /// A buffer that holds no more than this is kept between flushes.
 const SMALL: usize = 4 << 10;
 
 /// The log of an attempt while it runs. One writer an attempt. Dropping it unsealed leaves the raw file for
-/// [`Logs::recover`].
+/// [`Logs::recover`](super::Logs::recover).
 ///
 /// Small appends gather in a buffer of at most 64 KiB; neighbors of one stream become one record, with the time of the
 /// first. Readers see what was flushed: when a block is full, or when [`LogWriter::flush`] is called. Killed at any
 /// moment, the process loses only what was not flushed.
 #[derive(Debug)]
 pub struct LogWriter {
-    logs: Arc<Logs>,
-    name: LogName,
-    live: Arc<Live>,
+    place: Place,
     file: Option<Arc<File>>,
     /// Bytes of the file.
     file_len: u64,
@@ -45,11 +43,9 @@ pub struct LogWriter {
 }
 
 impl LogWriter {
-    pub(super) fn new(logs: Arc<Logs>, name: LogName, live: Arc<Live>) -> Self {
+    pub(super) fn new(place: Place) -> Self {
         Self {
-            logs,
-            name,
-            live,
+            place,
             file: None,
             file_len: 0,
             buffer: Vec::new(),
@@ -99,7 +95,7 @@ impl LogWriter {
     /// Blocking. Cursors stay valid.
     ///
     /// # Errors
-    /// The disk refuses; the raw file stays, for [`Logs::recover`].
+    /// The disk refuses; the raw file stays, for [`Logs::recover`](super::Logs::recover).
     pub fn seal(mut self) -> Result<LogPlace, StoreError> {
         if self.total == 0 {
             return Ok(LogPlace::Nowhere);
@@ -115,9 +111,9 @@ impl LogWriter {
 
     fn seal_as_fits(&self) -> io::Result<LogPlace> {
         let end = self.start + self.buffer.len() as u64;
-        let kept = self.logs.layout().kept(end.div_ceil(BLOCK));
+        let kept = self.place.logs.layout().kept(end.div_ceil(BLOCK));
         let mut raw = match &self.file {
-            Some(file) => RawFile::open(Arc::clone(file), Some(Arc::clone(&self.live)))?,
+            Some(file) => RawFile::open(Arc::clone(file), Some(Arc::clone(&self.place.live)))?,
             None => None,
         };
         // A block as it would be if the buffer had been flushed.
@@ -132,7 +128,7 @@ impl LogWriter {
             }
             Ok(())
         };
-        let place = if end <= self.logs.inline_bytes_max() && kept.hole.is_empty() {
+        let place = if end <= self.place.logs.inline_bytes_max() && kept.hole.is_empty() {
             let mut bytes = Vec::with_capacity(end as usize);
             for block in 0..kept.count {
                 bytes.resize((block * BLOCK) as usize, 0);
@@ -140,10 +136,10 @@ impl LogWriter {
             }
             LogPlace::Inline(bytes)
         } else {
-            LogPlace::File { bytes: self.logs.write_sealed(self.name, &kept, load)? }
+            LogPlace::File { bytes: self.place.logs.write_sealed(self.place.name, &kept, load)? }
         };
         if self.file.is_some() {
-            self.logs.remove_raw(self.name)?;
+            self.place.logs.remove_raw(self.place.name)?;
         }
         Ok(place)
     }
@@ -184,7 +180,7 @@ impl LogWriter {
     }
 
     fn put_mark(&mut self) {
-        let mark = Mark { block: self.start / BLOCK, total: self.total, layout: self.logs.layout() };
+        let mark = Mark { block: self.start / BLOCK, total: self.total, layout: self.place.logs.layout() };
         mark.put(&mut self.buffer);
         self.open = None;
     }
@@ -202,7 +198,7 @@ impl LogWriter {
             // The whole records of what went in stay; the rest is overwritten by what comes next.
             Err(_) => Frames::new(&self.buffer[..written], self.start).last().map_or(self.start, |frame| frame.end()),
         };
-        self.live.publish(self.start);
+        self.place.live.publish(self.start);
         self.buffer.clear();
         self.open = None;
         match result {
@@ -222,17 +218,17 @@ impl LogWriter {
     fn write_into_file(&mut self, written: &mut usize) -> io::Result<()> {
         let file = match &self.file {
             Some(file) => Arc::clone(file),
-            None => Arc::clone(self.file.insert(Arc::new(self.logs.make_raw(self.name)?))),
+            None => Arc::clone(self.file.insert(Arc::new(self.place.logs.make_raw(self.place.name)?))),
         };
-        let layout = self.logs.layout();
+        let layout = self.place.logs.layout();
         let block = self.start / BLOCK;
         if let Some(overwritten) = block.checked_sub(u64::from(layout.slots())) {
-            self.live.give_up_before(overwritten + 1);
+            self.place.live.give_up_before(overwritten + 1);
         }
         let offset = layout.physical(block) * BLOCK + self.start % BLOCK;
         while *written < self.buffer.len() {
-            let admitted = self.logs.admit(&self.buffer[*written..]);
-            match admitted.and_then(|bytes| file.write_at(bytes, offset + *written as u64)) {
+            let admitted = self.place.logs.admit(&self.buffer[*written..]);
+            match admitted.and_then(|bytes| at("log.write", || file.write_at(bytes, offset + *written as u64))) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(n) => *written += n,
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
@@ -240,7 +236,7 @@ impl LogWriter {
             }
             let len = offset + *written as u64;
             if let Some(more) = len.checked_sub(self.file_len) {
-                self.logs.count_added(more);
+                self.place.logs.count_added(more);
                 self.file_len = len;
             }
         }
@@ -250,8 +246,9 @@ impl LogWriter {
 
 impl Drop for LogWriter {
     fn drop(&mut self) {
-        // Not sealed: what was said so far is for whoever recovers it. An error has nobody left to hear it.
-        self.write_buffer().ok();
-        self.logs.forget(self.name, &self.live);
+        // Not sealed: what was said so far is for whoever recovers it.
+        if let Err(error) = self.write_buffer() {
+            tracing::warn!(%error, "the end of a log that nobody seals is lost");
+        }
     }
 }

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, Row, ToSql, params};
 
 use super::code::{self, Columns};
-use super::statement::statements;
+use super::statement::{prepare, statements};
 use super::turn::{Turn, signed};
 use crate::account::{Actor, AuditEntry, AuditQuery, AuditRow};
 use crate::error::StoreError;
@@ -109,7 +109,7 @@ pub(super) fn audit_log(connection: &Connection, query: &AuditQuery) -> Result<P
         (None, Some(_)) => OF_ACTION,
         (Some(_), Some(_)) => OF_USER_AND_ACTION,
     };
-    let mut statement = connection.prepare_cached(text)?;
+    let mut statement = prepare(connection, text)?;
     let rows = statement.query_map(values.as_slice(), line)?;
     let mut items: Vec<AuditRow> = rows.collect::<Result<_, _>>()?;
     let more = items.len() > limit as usize;

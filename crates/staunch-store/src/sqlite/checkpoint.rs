@@ -6,7 +6,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 
 use super::connection::BUSY;
-use super::statement::statements;
+use super::statement::{prepare, statements};
 
 statements! {
     LOOK = "PRAGMA wal_checkpoint(NOOP)";
@@ -89,9 +89,8 @@ impl Checkpointer {
 
     /// Pages in the log and how many of them are in the database file.
     fn run(&mut self, connection: &Connection, how: &'static str) -> Option<(i64, i64)> {
-        let answer = connection
-            .prepare_cached(how)
-            .and_then(|mut statement| statement.query_row([], |row| Ok((row.get(1)?, row.get(2)?))));
+        let answer = prepare(connection, how)
+            .and_then(|mut statement| Ok(statement.query_row([], |row| Ok((row.get(1)?, row.get(2)?)))?));
         match answer {
             Ok(pages) => {
                 self.failing = false;
@@ -114,6 +113,8 @@ mod tests {
     use std::path::Path;
 
     use rusqlite::Connection;
+    use staunch_leak::Options;
+    use staunch_leak::fault::{Manners, all_faults_then};
 
     use super::super::{Durability, connection, tests::LIMITS};
     use super::{Checkpointer, LOOK, PAGES, ROWS, WAL_BYTES_MAX};
@@ -188,6 +189,48 @@ mod tests {
         assert!(!checkpointer.has_rest());
         let (pages, done) = checkpointer.run(&writer, LOOK).unwrap();
         assert_eq!(pages, done);
+    }
+
+    staunch_leak::alone! {
+        /// Whatever checkpoint fails, it is told; no row is lost, and the next one puts all away.
+        fn ground_g5_a_checkpoint_that_fails_is_told_and_made_up_for() {
+            std::panic::set_hook(Box::new(|_| {}));
+            let place = tempfile::tempdir().unwrap();
+            let root = place.path();
+            let (file, wal) = (root.join("staunch.db"), root.join("staunch.db-wal"));
+            let scenario = || {
+                let writer = connection::writer(&file, &LIMITS, Durability::Off).map_err(|_| "it was not opened")?;
+                writer.execute_batch("CREATE TABLE IF NOT EXISTS t (bytes BLOB)").unwrap();
+                write(&writer, PAGES + 200);
+                let mut checkpointer = Checkpointer::default();
+                let mut told = false;
+                let steps: [fn(&mut Checkpointer, &Connection, &Path); 3] = [
+                    |checkpointer, writer, wal| checkpointer.after_commit(writer, wal, ROWS),
+                    |checkpointer, writer, _| checkpointer.when_idle(writer),
+                    |checkpointer, writer, _| checkpointer.at_close(writer),
+                ];
+                for step in steps {
+                    step(&mut checkpointer, &writer, &wal);
+                    told |= checkpointer.failing;
+                }
+                if told { Err("it stands in the log") } else { Ok(()) }
+            };
+            let check = || {
+                let writer = connection::writer(&file, &LIMITS, Durability::Off).unwrap();
+                Checkpointer::default().at_close(&writer);
+                assert_eq!(std::fs::metadata(&wal).unwrap().len(), 0);
+                // It was not even opened, or the row is there.
+                if let Ok(mut rows) = writer.prepare("SELECT count(*) FROM t") {
+                    assert_eq!(rows.query_row([], |row| row.get::<_, i64>(0)).unwrap(), 1);
+                }
+                drop(writer);
+                std::fs::remove_file(&file).unwrap();
+            };
+            let options = Options::default().files_under(root);
+            let swept = all_faults_then(&options, Manners::default(), scenario, check);
+            // The opening's three, and a look, a checkpoint in passing, one when idle and one at the end.
+            assert_eq!(swept.unwrap_or_else(|broken| panic!("{broken}")).points, 7);
+        }
     }
 
     #[test]

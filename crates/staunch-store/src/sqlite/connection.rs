@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
+use staunch_bounded::fault_point;
 
 use super::Durability;
 use crate::error::StoreError;
@@ -18,6 +19,7 @@ pub(super) const BUSY: Duration = Duration::from_secs(5);
 /// The one connection that writes. Makes the file if there is none.
 pub(super) fn writer(file: &Path, limits: &StoreLimits, durability: Durability) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    fault_point!("store.open")?;
     let connection = Connection::open_with_flags(file, flags)?;
     connection.busy_timeout(BUSY)?;
     // Only possible while the file is empty; one that has pages keeps what it was made with.
@@ -25,6 +27,7 @@ pub(super) fn writer(file: &Path, limits: &StoreLimits, durability: Durability) 
     if pages == 0 {
         connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
     }
+    fault_point!("store.open.wal")?;
     let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
     if mode != "wal" {
         return Err(StoreError::DataDirectory(format!(
@@ -47,6 +50,7 @@ pub(super) fn writer(file: &Path, limits: &StoreLimits, durability: Durability) 
 /// A connection that only reads.
 pub(super) fn reader(file: &Path, limits: &StoreLimits) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    fault_point!("store.read.open")?;
     let connection = Connection::open_with_flags(file, flags)?;
     connection.busy_timeout(BUSY)?;
     shared(&connection, limits.reader_cache_kib)?;
@@ -54,6 +58,7 @@ pub(super) fn reader(file: &Path, limits: &StoreLimits) -> Result<Connection, St
 }
 
 fn shared(connection: &Connection, cache_kib: u32) -> Result<(), StoreError> {
+    fault_point!("store.open.settings")?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
     // Without this a statement is planned anew whenever a value is bound that the statistics might have a word on.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;

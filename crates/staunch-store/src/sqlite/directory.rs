@@ -1,13 +1,16 @@
 //! The data directory: one process at a time, on a disk of this machine, with room.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use staunch_bounded::fault_point;
+
 use crate::error::StoreError;
+use crate::fault::at;
 
 /// How long an answer about free space is believed.
 const FLOOR_CACHE: Duration = Duration::from_millis(500);
@@ -52,17 +55,15 @@ impl Directory {
         let refused = |what: &str, error: &dyn std::fmt::Display| {
             StoreError::DataDirectory(format!("the data directory {} cannot be {what}: {error}", path.display()))
         };
-        fs::create_dir_all(path).map_err(|error| refused("made", &error))?;
+        // For its user alone: hashes of passwords are in it.
+        at("store.directory.make", || DirBuilder::new().recursive(true).mode(0o700).create(path))
+            .map_err(|error| refused("made", &error))?;
         if !force {
             refuse_network(path)?;
         }
-        let mut lock = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path.join("lock"))
-            .map_err(|error| refused("written", &error))?;
+        let open = || OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path.join("lock"));
+        let mut lock = at("store.directory.open", open).map_err(|error| refused("written", &error))?;
+        fault_point!("store.directory.lock").map_err(|fault| refused("locked", &fault))?;
         let patient_until = Instant::now() + LOCK_PATIENCE;
         loop {
             match lock.try_lock() {
@@ -73,11 +74,14 @@ impl Directory {
             }
         }
         // The pid only serves the message above; the lock is what counts.
-        lock.set_len(0)
-            .and_then(|()| lock.rewind())
-            .and_then(|()| writeln!(lock, "{}", std::process::id()))
-            .map_err(|error| refused("written", &error))?;
-        let place = lock.metadata().map(|about| (about.dev(), about.ino())).map_err(|error| refused("read", &error))?;
+        at("store.directory.pid", || {
+            lock.set_len(0)?;
+            lock.rewind()?;
+            writeln!(lock, "{}", std::process::id())
+        })
+        .map_err(|error| refused("written", &error))?;
+        let about = at("store.directory.about", || lock.metadata()).map_err(|error| refused("read", &error))?;
+        let place = (about.dev(), about.ino());
         Ok(Self { path: path.to_path_buf(), place, free_min, room: Mutex::new(None), lock: Mutex::new(Some(lock)) })
     }
 
@@ -103,7 +107,8 @@ impl Directory {
     /// # Errors
     /// The directory was removed, moved or replaced since it was locked.
     pub(super) fn is_there(&self) -> Result<(), StoreError> {
-        let place = fs::metadata(self.path.join("lock")).map(|about| (about.dev(), about.ino()));
+        let about = at("store.directory.look", || fs::metadata(self.path.join("lock")));
+        let place = about.map(|about| (about.dev(), about.ino()));
         if place.is_ok_and(|place| place == self.place) {
             return Ok(());
         }
@@ -127,7 +132,7 @@ impl Directory {
         let free = match *room {
             Some((at, free)) if now.duration_since(at) < FLOOR_CACHE => free,
             _ => {
-                let free = rustix::fs::statvfs(&self.path).ok().map(|v| v.f_bavail.saturating_mul(v.f_frsize));
+                let free = self.free(matches!(*room, Some((_, None))));
                 *room = Some((now, free));
                 free
             }
@@ -140,6 +145,17 @@ impl Directory {
             ))),
             _ => Ok(()),
         }
+    }
+
+    /// Free bytes; `None` if the system does not say, which is told unless it was `known` already. Nobody is refused for that: what
+    /// does not fit is refused when it is written.
+    fn free(&self, known: bool) -> Option<u64> {
+        let about = at("store.directory.free", || Ok(rustix::fs::statvfs(&self.path)?));
+        if let (Err(error), false) = (&about, known) {
+            let path = self.path.display();
+            tracing::warn!(%error, "how much is free on the disk of {path} cannot be told; its floor is not kept");
+        }
+        about.ok().map(|about| about.f_bavail.saturating_mul(about.f_frsize))
     }
 }
 
@@ -173,6 +189,8 @@ fn network_name(kind: impl Into<i64>) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use staunch_leak::fault::{Manners, all_faults_then};
 
     use super::{Directory, network_name};
     use crate::StoreError;
@@ -212,6 +230,26 @@ mod tests {
         std::fs::write(&file, "").unwrap();
         let refused = Directory::hold(&file.join("below"), 0, false).unwrap_err();
         assert!(matches!(&refused, StoreError::DataDirectory(text) if text.contains("below")), "{refused}");
+    }
+
+    staunch_leak::alone! {
+        /// Whatever fails, the directory is nobody's afterwards; if free space cannot be told, that is known, and nobody is refused.
+        fn ground_g5_a_directory_that_cannot_be_held_is_free() {
+            std::panic::set_hook(Box::new(|_| {}));
+            let place = tempfile::tempdir().unwrap();
+            let path = place.path().join("data");
+            let scenario = || {
+                let held = Directory::hold(&path, 1, false)?;
+                held.is_there()?;
+                held.above_floor()?;
+                let told = matches!(*held.room.lock().unwrap(), Some((_, None)));
+                if told { Err(StoreError::NoSpace("not known".to_owned())) } else { Ok(()) }
+            };
+            let check = || Directory::hold(&path, 1, false).unwrap().above_floor().unwrap();
+            let options = staunch_leak::Options::default().files_under(place.path());
+            let swept = all_faults_then(&options, Manners::default(), scenario, check);
+            assert_eq!(swept.unwrap_or_else(|broken| panic!("{broken}")).points, 7);
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, params};
 
-use super::statement::statements;
+use super::statement::{prepare, statements};
 use super::tally::Tally;
 use super::turn::Turn;
 use super::{audit, session, token};
@@ -36,7 +36,7 @@ pub(super) fn sweep(turn: &mut Turn<'_>, max: u32) -> Result<AccountsSwept, Stor
 /// See [`crate::Accounts::account_usage`].
 pub(super) fn usage(connection: &Connection) -> Result<AccountUsage, StoreError> {
     let tally = Tally::load(connection)?;
-    let tickets = u64::from(connection.prepare_cached(TICKET)?.exists([])?);
+    let tickets = u64::from(prepare(connection, TICKET)?.exists([])?);
     Ok(AccountUsage {
         users: tally.users.unsigned_abs(),
         sessions: tally.sessions.unsigned_abs(),

@@ -9,7 +9,7 @@ use serde_json::Value;
 use staunch_flow::StepIndex;
 
 use super::code::{self, Columns};
-use super::statement::statements;
+use super::statement::{prepare, statements};
 use super::tally::Tally;
 use crate::error::StoreError;
 use crate::id::{AttemptKey, RunId, Timestamp};
@@ -76,7 +76,7 @@ const NEWEST: [u8; 17] = [0xFF; 17];
 
 /// See [`crate::Store::run`].
 pub(super) fn run(connection: &Connection, id: RunId) -> Result<Option<RunRow>, StoreError> {
-    let row = connection.prepare_cached(RUN)?.query_row(named_params! { ":id": id.0.as_bytes() }, run_row);
+    let row = prepare(connection, RUN)?.query_row(named_params! { ":id": id.0.as_bytes() }, run_row);
     Ok(row.optional()?)
 }
 
@@ -120,7 +120,7 @@ pub(super) fn runs(connection: &Connection, query: &RunQuery) -> Result<Page<Run
             }
         }
     };
-    let mut statement = connection.prepare_cached(text)?;
+    let mut statement = prepare(connection, text)?;
     let rows = statement.query_map(values.as_slice(), run_row)?;
     let mut items: Vec<RunRow> = rows.collect::<Result<_, _>>()?;
     let more = items.len() > limit as usize;
@@ -130,23 +130,22 @@ pub(super) fn runs(connection: &Connection, query: &RunQuery) -> Result<Page<Run
 
 /// See [`crate::Store::journal`].
 pub(super) fn journal(connection: &Connection, id: RunId) -> Result<Option<Journal>, StoreError> {
-    let row = connection
-        .prepare_cached(RUN)?
+    let row = prepare(connection, RUN)?
         .query_row(named_params! { ":id": id.0.as_bytes() }, |row| Ok((run_row(row)?, row.count(12)?, row.get(13)?)));
     let Some((run, version, n)) = row.optional()? else { return Ok(None) };
     let n: i64 = n;
-    let mut plan = connection.prepare_cached(PLAN)?;
+    let mut plan = prepare(connection, PLAN)?;
     let events = plan.query_map([n], |row| row.json(0))?.collect::<Result<_, _>>()?;
-    let mut holders = connection.prepare_cached(HOLDERS)?;
+    let mut holders = prepare(connection, HOLDERS)?;
     let in_flight = holders.query_map([n], |row| Ok((key(id, row)?, row.worker(2)?)))?.collect::<Result<_, _>>()?;
     Ok(Some(Journal { head: run.head, version, events, started_at: run.started_at, outcome: run.outcome, in_flight }))
 }
 
 /// See [`crate::Store::attempts`].
 pub(super) fn attempts(connection: &Connection, id: RunId, results: Results) -> Result<Vec<AttemptRow>, StoreError> {
-    let n = connection.prepare_cached(NUMBER)?.query_row([id.0.as_bytes()], |row| row.get::<_, i64>(0)).optional()?;
+    let n = prepare(connection, NUMBER)?.query_row([id.0.as_bytes()], |row| row.get::<_, i64>(0)).optional()?;
     let Some(n) = n else { return Ok(Vec::new()) };
-    let mut over = connection.prepare_cached(OVER)?;
+    let mut over = prepare(connection, OVER)?;
     let mut all = Vec::new();
     let mut wanted = Wanted { connection, n, left: results };
     for row in over.query_map([n], |row| Ok((ended(id, row)?, row.count(10)?)))? {
@@ -154,7 +153,7 @@ pub(super) fn attempts(connection: &Connection, id: RunId, results: Results) -> 
         attempt.result = wanted.result(attempt.key, bytes)?;
         all.push(attempt);
     }
-    let mut in_flight = connection.prepare_cached(IN_FLIGHT)?;
+    let mut in_flight = prepare(connection, IN_FLIGHT)?;
     for row in in_flight.query_map([n], |row| waiting_or_held(id, row))? {
         all.push(row?);
     }
@@ -185,20 +184,20 @@ impl Wanted<'_> {
             }
         };
         let which = params![self.n, key.step.0, key.attempt];
-        Ok(self.connection.prepare_cached(statement)?.query_row(which, |row| row.json(0).map(Some))?)
+        Ok(prepare(self.connection, statement)?.query_row(which, |row| row.json(0).map(Some))?)
     }
 }
 
 /// See [`crate::Store::inline_log`].
 pub(super) fn inline_log(connection: &Connection, attempt: AttemptKey) -> Result<Option<Vec<u8>>, StoreError> {
     let which = params![attempt.run.0.as_bytes(), attempt.step.0, attempt.attempt];
-    Ok(connection.prepare_cached(INLINE_LOG)?.query_row(which, |row| row.get(0)).optional()?)
+    Ok(prepare(connection, INLINE_LOG)?.query_row(which, |row| row.get(0)).optional()?)
 }
 
 /// See [`crate::Store::events`].
 pub(super) fn events(connection: &Connection, run: RunId, after: u64, max: u32) -> Result<Vec<EventRow>, StoreError> {
     let after = super::turn::signed(after);
-    let mut statement = connection.prepare_cached(EVENTS)?;
+    let mut statement = prepare(connection, EVENTS)?;
     let rows = statement.query_map(params![run.0.as_bytes(), after, max], |row| {
         Ok(EventRow { seq: row.count(0)?, at: Timestamp(row.get(1)?), name: row.get(2)?, body: row.get(3)? })
     })?;
@@ -208,8 +207,8 @@ pub(super) fn events(connection: &Connection, run: RunId, after: u64, max: u32) 
 /// The part of [`crate::Store::usage`] that stands in the database.
 pub(super) fn usage(connection: &Connection) -> Result<Usage, StoreError> {
     let tally = Tally::load(connection)?;
-    let pages = connection.prepare_cached(PAGES)?.query_row([], |row| row.count(0))?;
-    let page_bytes = connection.prepare_cached(PAGE_BYTES)?.query_row([], |row| row.count(0))?;
+    let pages = prepare(connection, PAGES)?.query_row([], |row| row.count(0))?;
+    let page_bytes = prepare(connection, PAGE_BYTES)?.query_row([], |row| row.count(0))?;
     let runs = [("queued", tally.queued), ("running", tally.running), ("ended", tally.ended)];
     Ok(Usage {
         runs: BTreeMap::from(runs.map(|(word, runs)| (word.to_owned(), runs.unsigned_abs()))),

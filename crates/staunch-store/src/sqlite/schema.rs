@@ -3,8 +3,10 @@
 use std::path::Path;
 
 use rusqlite::Connection;
+use staunch_bounded::fault_point;
 
 use crate::error::StoreError;
+use crate::fault::at;
 
 /// What `PRAGMA application_id` says of our files: "STNH".
 const APPLICATION: i32 = 0x5354_4E48;
@@ -18,6 +20,7 @@ pub(super) const MIGRATIONS: &[&str] = &[include_str!("migrations/0001.sql"), in
 /// # Errors
 /// The file is another program's, or of a newer Staunch; a migration fails.
 pub(super) fn migrate(connection: &mut Connection, file: &Path, migrations: &[&str]) -> Result<(), StoreError> {
+    fault_point!("store.migrate.look")?;
     let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     let application: i32 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
     let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
@@ -39,10 +42,13 @@ pub(super) fn migrate(connection: &mut Connection, file: &Path, migrations: &[&s
         back_up(connection, file, from)?;
     }
     for (index, sql) in migrations.iter().enumerate().skip(from) {
+        fault_point!("store.migrate.begin")?;
         let transaction = connection.transaction()?;
         transaction.execute_batch(sql)?;
+        fault_point!("store.migrate.version")?;
         transaction.pragma_update(None, "application_id", APPLICATION)?;
         transaction.pragma_update(None, "user_version", index as i64 + 1)?;
+        fault_point!("store.migrate.commit")?;
         transaction.commit()?;
     }
     Ok(())
@@ -55,13 +61,14 @@ fn back_up(connection: &Connection, file: &Path, from: usize) -> Result<(), Stor
     let refused = |error: std::io::Error| {
         StoreError::DataDirectory(format!("the old copy {} cannot be removed: {error}", copy.display()))
     };
-    match std::fs::remove_file(&copy) {
+    match at("store.migrate.forget", || std::fs::remove_file(&copy)) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(refused(error)),
         _ => {}
     }
     let text = copy.to_str().ok_or_else(|| {
         StoreError::DataDirectory(format!("the data directory's path is not UTF-8: {}", file.display()))
     })?;
+    fault_point!("store.migrate.copy")?;
     connection.execute("VACUUM INTO ?1", [text])?;
     Ok(())
 }

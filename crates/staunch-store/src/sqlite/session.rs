@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::audit::{ADDRESS_BYTES_MAX, cut, tell};
 use super::code;
-use super::statement::statements;
+use super::statement::{prepare, statements};
 use super::turn::{Turn, millis, signed};
 use super::user;
 use crate::account::{Actor, Fingerprint, LiveSession, NewSession, SessionBegun, SessionHandle, SessionRow, UserId};
@@ -105,7 +105,7 @@ pub(super) fn session(
     key: Fingerprint,
     now: Timestamp,
 ) -> Result<Option<LiveSession>, StoreError> {
-    let found = connection.prepare_cached(LIVE)?.query_row(params![key.0, now.0], |row| {
+    let found = prepare(connection, LIVE)?.query_row(params![key.0, now.0], |row| {
         let user = user::user_from(row, 7)?;
         Ok(LiveSession { session: session_row(row, user.id)?, user })
     });
@@ -114,7 +114,7 @@ pub(super) fn session(
 
 /// See [`crate::Accounts::sessions`].
 pub(super) fn sessions(connection: &Connection, user: UserId, now: Timestamp) -> Result<Vec<SessionRow>, StoreError> {
-    let mut statement = connection.prepare_cached(LIVE_OF)?;
+    let mut statement = prepare(connection, LIVE_OF)?;
     let rows = statement.query_map(params![user.0.as_bytes(), now.0], |row| session_row(row, user))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }

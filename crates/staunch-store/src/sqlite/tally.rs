@@ -2,7 +2,8 @@
 
 use rusqlite::{Connection, params};
 
-use super::statement::statements;
+use super::statement::{prepare, statements};
+use crate::error::StoreError;
 use crate::id::Timestamp;
 
 statements! {
@@ -44,8 +45,8 @@ pub(super) struct Tally {
 
 impl Tally {
     /// As last written.
-    pub(super) fn load(connection: &Connection) -> rusqlite::Result<Self> {
-        connection.prepare_cached(LOAD)?.query_row([], |row| {
+    pub(super) fn load(connection: &Connection) -> Result<Self, StoreError> {
+        let tally = prepare(connection, LOAD)?.query_row([], |row| {
             Ok(Self {
                 clock: row.get(0)?,
                 queued: row.get(1)?,
@@ -60,16 +61,17 @@ impl Tally {
                 tokens: row.get(10)?,
                 audit_rows: row.get(11)?,
             })
-        })
+        });
+        Ok(tally?)
     }
 
     /// The newest time told to anybody.
-    pub(super) fn told(connection: &Connection) -> rusqlite::Result<Timestamp> {
-        connection.prepare_cached(CLOCK)?.query_row([], |row| row.get(0)).map(Timestamp)
+    pub(super) fn told(connection: &Connection) -> Result<Timestamp, StoreError> {
+        Ok(Timestamp(prepare(connection, CLOCK)?.query_row([], |row| row.get(0))?))
     }
 
     /// Writes it, within the group's transaction.
-    pub(super) fn store(&self, connection: &Connection) -> rusqlite::Result<()> {
+    pub(super) fn store(&self, connection: &Connection) -> Result<(), StoreError> {
         let row = params![
             self.clock,
             self.queued,
@@ -84,7 +86,8 @@ impl Tally {
             self.tokens,
             self.audit_rows
         ];
-        connection.prepare_cached(STORE)?.execute(row).map(drop)
+        prepare(connection, STORE)?.execute(row)?;
+        Ok(())
     }
 
     /// Runs that are not over.

@@ -5,6 +5,10 @@ use std::future::Future;
 
 use super::{Durability, Opening, connection, schema};
 
+/// So that the gates of this crate's own tests see memory.
+#[global_allocator]
+static COUNTING: staunch_leak::Counting = staunch_leak::Counting::new();
+
 /// Limits that no test meets by accident.
 pub(super) const LIMITS: crate::StoreLimits = crate::StoreLimits {
     runs_open_max: 10_000,

@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::audit::tell;
 use super::code::{self, Columns};
 use super::session;
-use super::statement::statements;
+use super::statement::{prepare, statements};
 use super::turn::{Turn, signed};
 use super::user::{self, bounded};
 use crate::account::{Actor, Fingerprint, LiveToken, NewToken, TokenCreated, TokenId, TokenRow, UserId};
@@ -100,7 +100,7 @@ pub(super) fn token(
     hash: Fingerprint,
     now: Timestamp,
 ) -> Result<Option<LiveToken>, StoreError> {
-    let found = connection.prepare_cached(LIVE)?.query_row(params![hash.0, now.0], |row| {
+    let found = prepare(connection, LIVE)?.query_row(params![hash.0, now.0], |row| {
         let user = user::user_from(row, 7)?;
         Ok(LiveToken { token: token_row(row, user.id)?, user })
     });
@@ -109,15 +109,14 @@ pub(super) fn token(
 
 /// See [`crate::Accounts::tokens`].
 pub(super) fn tokens(connection: &Connection, user: UserId, now: Timestamp) -> Result<Vec<TokenRow>, StoreError> {
-    let mut statement = connection.prepare_cached(LIVE_OF)?;
+    let mut statement = prepare(connection, LIVE_OF)?;
     let rows = statement.query_map(params![user.0.as_bytes(), now.0], |row| token_row(row, user))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
 /// What there is to do about a token that is used now.
 pub(super) fn used(connection: &Connection, id: TokenId, now: Timestamp) -> Result<Use, StoreError> {
-    let last = connection
-        .prepare_cached(USED)?
+    let last = prepare(connection, USED)?
         .query_row(params![id.0.as_bytes(), now.0], |row| row.get::<_, Option<i64>>(0))
         .optional()?;
     Ok(match last {

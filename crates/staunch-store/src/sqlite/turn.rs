@@ -3,6 +3,7 @@
 use rusqlite::{CachedStatement, Connection};
 
 use super::Ground;
+use super::statement::prepare;
 use super::tally::Tally;
 use crate::error::StoreError;
 use crate::id::Timestamp;
@@ -22,7 +23,7 @@ pub(super) struct Turn<'a> {
 impl<'a> Turn<'a> {
     /// A prepared statement.
     pub(super) fn sql(&self, text: &'static str) -> Result<CachedStatement<'a>, StoreError> {
-        Ok(self.connection.prepare_cached(text)?)
+        prepare(self.connection, text)
     }
 
     /// Runs a statement that returns no rows; how many rows it changed.

@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::audit::tell;
 use super::code::{self, Columns};
 use super::session;
-use super::statement::statements;
+use super::statement::{prepare, statements};
 use super::turn::{Turn, signed};
 use crate::account::{
     Actor, Credentials, NewUser, PasswordHash, Role, UserChange, UserChanged, UserCreated, UserDeleted, UserId, UserRow,
@@ -54,7 +54,7 @@ pub(super) fn has_admin(connection: &Connection) -> Result<bool, StoreError> {
 
 /// Whether an admin can log in who is not this one.
 fn admin_besides(connection: &Connection, n: i64) -> Result<bool, StoreError> {
-    Ok(connection.prepare_cached(ADMIN_BESIDES)?.exists([n])?)
+    Ok(prepare(connection, ADMIN_BESIDES)?.exists([n])?)
 }
 
 /// See [`crate::Accounts::create_user`].
@@ -106,7 +106,7 @@ pub(super) fn users(connection: &Connection, after: Option<&str>, limit: u32) ->
     let limit = limit.min(PAGE_MAX);
     // One more than the page holds tells whether there is more. No name is empty, so all are after the empty one.
     let after = after.unwrap_or_default().to_lowercase();
-    let mut statement = connection.prepare_cached(PAGE)?;
+    let mut statement = prepare(connection, PAGE)?;
     let rows = statement.query_map(params![after, limit + 1], user_row)?;
     let mut items: Vec<UserRow> = rows.collect::<Result<_, _>>()?;
     let more = items.len() > limit as usize;
@@ -116,21 +116,19 @@ pub(super) fn users(connection: &Connection, after: Option<&str>, limit: u32) ->
 
 /// See [`crate::Accounts::user`].
 pub(super) fn user(connection: &Connection, id: UserId) -> Result<Option<UserRow>, StoreError> {
-    Ok(connection.prepare_cached(BY_ID)?.query_row([id.0.as_bytes()], user_row).optional()?)
+    Ok(prepare(connection, BY_ID)?.query_row([id.0.as_bytes()], user_row).optional()?)
 }
 
 /// A user with the number of their row.
 pub(super) fn numbered(connection: &Connection, id: UserId) -> Result<Option<(i64, UserRow)>, StoreError> {
-    let row = connection
-        .prepare_cached(BY_ID)?
-        .query_row([id.0.as_bytes()], |row| Ok((row.get(6)?, user_row(row)?)))
-        .optional()?;
+    let row =
+        prepare(connection, BY_ID)?.query_row([id.0.as_bytes()], |row| Ok((row.get(6)?, user_row(row)?))).optional()?;
     Ok(row)
 }
 
 /// See [`crate::Accounts::credentials`].
 pub(super) fn credentials(connection: &Connection, name: &str) -> Result<Option<Credentials>, StoreError> {
-    let found = connection.prepare_cached(BY_NAME)?.query_row([name.to_lowercase()], |row| {
+    let found = prepare(connection, BY_NAME)?.query_row([name.to_lowercase()], |row| {
         Ok(Credentials { user: user_row(row)?, password: PasswordHash::new(row.get::<_, String>(7)?) })
     });
     Ok(found.optional()?)

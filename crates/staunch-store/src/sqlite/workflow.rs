@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::code::Columns;
-use super::statement::statements;
+use super::statement::{prepare, statements};
 use super::turn::Turn;
 use crate::error::StoreError;
 use crate::id::{RevisionId, Timestamp};
@@ -47,7 +47,7 @@ pub(super) fn retire(turn: &mut Turn<'_>, name: &str) -> Result<bool, StoreError
 
 /// See [`crate::Store::workflows`].
 pub(super) fn workflows(connection: &Connection) -> Result<Vec<WorkflowRow>, StoreError> {
-    let mut statement = connection.prepare_cached(LIST)?;
+    let mut statement = prepare(connection, LIST)?;
     let rows = statement.query_map([], |row| {
         let last_run = row.get::<_, Option<[u8; 16]>>(4)?;
         Ok(WorkflowRow {
@@ -63,5 +63,5 @@ pub(super) fn workflows(connection: &Connection) -> Result<Vec<WorkflowRow>, Sto
 
 /// See [`crate::Store::revision`].
 pub(super) fn revision(connection: &Connection, id: RevisionId) -> Result<Option<Arc<str>>, StoreError> {
-    Ok(connection.prepare_cached(TEXT)?.query_row([id.0], |row| row.get(0)).optional()?)
+    Ok(prepare(connection, TEXT)?.query_row([id.0], |row| row.get(0)).optional()?)
 }

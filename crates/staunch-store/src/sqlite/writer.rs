@@ -5,13 +5,14 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 use rusqlite::Connection;
+use staunch_bounded::fault_point;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::Ground;
 use super::checkpoint::Checkpointer;
 use super::clock::Times;
 use super::failure;
-use super::statement::statements;
+use super::statement::{prepare, statements};
 use super::tally::Tally;
 use super::turn::Turn;
 use crate::error::StoreError;
@@ -32,8 +33,8 @@ const GROUP_MAX: usize = 256;
 const CROWD: usize = 3;
 /// That moment.
 const GATHER: Duration = Duration::from_micros(300);
-/// How long the queue must be empty before the log is checkpointed though it is short.
-const IDLE: Duration = Duration::from_millis(250);
+/// How long the queue must be empty before the log is checkpointed though it is short, unless [`super::Opening`] says otherwise.
+pub(super) const IDLE: Duration = Duration::from_millis(250);
 
 /// An operation on its way to the writer, with its place in the queue.
 pub(super) struct Ticket {
@@ -68,6 +69,8 @@ pub(super) struct Writer {
     checkpointer: Checkpointer,
     /// Rows that the last group wrote.
     rows: u64,
+    /// How long the queue must be empty before the log is checkpointed.
+    idle: Duration,
 }
 
 impl<T, F> Pending<T, F> {
@@ -110,10 +113,10 @@ where
 
 impl Writer {
     /// A writer over its connection, going on from the totals and the time in the file.
-    pub(super) fn new(connection: Connection, ground: Arc<Ground>) -> Result<Self, StoreError> {
+    pub(super) fn new(connection: Connection, ground: Arc<Ground>, idle: Duration) -> Result<Self, StoreError> {
         let tally = Tally::load(&connection)?;
         let times = Times::after(crate::id::Timestamp(tally.clock), ground.clock.as_ref());
-        Ok(Self { connection, ground, times, tally, checkpointer: Checkpointer::default(), rows: 0 })
+        Ok(Self { connection, ground, times, tally, checkpointer: Checkpointer::default(), rows: 0, idle })
     }
 
     /// Works until nobody can send any more and everything sent is done. Then it waits for `readers` to end: only the last
@@ -124,7 +127,7 @@ impl Writer {
         let mut crowd = 0;
         loop {
             let first = if self.checkpointer.has_rest() {
-                match queue.recv_timeout(IDLE) {
+                match queue.recv_timeout(self.idle) {
                     Ok(ticket) => ticket,
                     Err(RecvTimeoutError::Timeout) => {
                         self.checkpointer.when_idle(&self.connection);
@@ -169,6 +172,9 @@ impl Writer {
             }
         }
         self.ground.counts.grouped(group.len() as u64);
+        // Where a crash leaves a commit of which its callers have not heard.
+        let end =
+            end.and_then(|()| fault_point!("store.answer").map_err(|fault| StoreError::Unknown(fault.to_string())));
         for work in group.drain(..) {
             work.answer(&end);
         }
@@ -177,6 +183,10 @@ impl Writer {
     fn transaction(&mut self, group: &mut [Box<dyn Work>]) -> Result<(), StoreError> {
         let now = self.times.now(self.ground.clock.as_ref());
         self.rows = 0;
+        if !self.connection.is_autocommit() {
+            // The last one could be neither committed nor rolled back. It must not take this one along.
+            self.execute(ROLLBACK)?;
+        }
         self.execute(BEGIN)?;
         let before = self.connection.total_changes();
         // One alone needs no savepoint: the transaction is its own.
@@ -207,12 +217,12 @@ impl Writer {
             self.tally.store(&self.connection)?;
             self.ground.counts.committed();
         }
-        let commit = self.connection.prepare_cached(COMMIT)?.execute([]);
+        let commit = prepare(&self.connection, COMMIT)?.execute([]);
         commit.map(drop).map_err(|error| failure::of_commit(&error))
     }
 
     fn execute(&self, text: &'static str) -> Result<(), StoreError> {
-        self.connection.prepare_cached(text)?.execute([])?;
+        prepare(&self.connection, text)?.execute([])?;
         Ok(())
     }
 }
@@ -221,3 +231,6 @@ fn take(ticket: Ticket) -> Box<dyn Work> {
     drop(ticket.room);
     ticket.work
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,4 +3,8 @@
 
 #[macro_use]
 mod conformance;
+mod leak;
 mod sqlite;
+
+#[global_allocator]
+static COUNTING: staunch_leak::Counting = staunch_leak::Counting::new();

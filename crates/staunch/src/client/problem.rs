@@ -10,6 +10,10 @@ use crate::failure::Failure;
 /// A problem document is not larger than this, in bytes.
 const PROBLEM_BYTES_MAX: u64 = 1 << 20;
 
+/// Problems whose detail says nothing without the title before it. Most are whole sentences.
+const LEANING: [&str; 6] =
+    ["forbidden", "invalid_password", "sessions_full", "streams_full", "tokens_full", "users_full"];
+
 /// The failure behind an answer that is not a success. `nobody`: the request had no credentials.
 pub(super) fn failure(base: &str, answer: Response<Body>, nobody: bool) -> Failure {
     let status = answer.status();
@@ -21,7 +25,10 @@ pub(super) fn failure(base: &str, answer: Response<Body>, nobody: bool) -> Failu
         let failure = Failure::new(exit(status, ""), format!("{base} answered {status}"));
         return allowed(status, "", nobody).into_iter().fold(failure, Failure::hint);
     };
-    let mut message = problem.detail.clone().unwrap_or(problem.title);
+    let mut message = match problem.detail {
+        Some(detail) if LEANING.contains(&problem.code.as_str()) => format!("{}: {detail}", problem.title),
+        detail => detail.unwrap_or(problem.title),
+    };
     for error in &problem.errors {
         let place = match (error.line, error.column, &error.pointer) {
             (Some(line), Some(column), _) => format!("line {line}, column {column}: "),
@@ -46,7 +53,8 @@ fn allowed(status: StatusCode, code: &str, nobody: bool) -> Option<&'static str>
         // The password was wrong, and that is all there is to say.
         (401, "login_failed") => None,
         (401, _) if nobody => Some(
-            "the server wants a token: `staunch token create NAME --login USER` makes one; give it in $STAUNCH_TOKEN or by --token-file",
+            "the server wants a token: `staunch token create NAME --login USER` makes one; give it in $STAUNCH_TOKEN or by --token-file \
+             (if there is no user yet, open the link first that the server printed and keeps in `setup-link` in its data directory)",
         ),
         (401, _) => Some("the token is mistyped, expired or revoked, or its user is kept out"),
         (403, "password_needed") => {

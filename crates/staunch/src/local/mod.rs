@@ -5,5 +5,5 @@ mod room;
 mod temporary;
 
 pub(crate) use news::{LocalNews, tail};
-pub(crate) use room::{LEASE, Room, absolute, keeper, left_over, open_store, refused};
+pub(crate) use room::{LEASE, Room, absolute, keeper, left_over, make_data, open_store, refused};
 pub(crate) use temporary::temporary;

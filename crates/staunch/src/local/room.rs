@@ -1,6 +1,8 @@
 //! An engine of this process alone: opened for one run, closed and counted after it.
 
 use std::ffi::OsString;
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -99,15 +101,20 @@ pub(crate) fn left_over(count: &staunch_engine::CloseCount) -> Failure {
         .hint("this is a bug of staunch")
 }
 
+/// Makes a data directory for its user alone: what steps said and hashes of passwords are in it. One that is there stays as it is.
+pub(crate) fn make_data(directory: &Path) -> Result<(), Failure> {
+    let made = fault_point!("serve.data").map_err(std::io::Error::from);
+    let made = made.and_then(|()| DirBuilder::new().recursive(true).mode(0o700).create(directory));
+    made.map_err(|error| Failure::file("make", directory, &error))
+}
+
 /// Opens the store and the logs of a data directory, making it if need be.
 pub(crate) fn open_store(
     directory: &Path,
     limits: &Limits,
     durability: Durability,
 ) -> Result<(Arc<Sqlite>, Arc<Logs>), Failure> {
-    let made =
-        fault_point!("serve.data").map_err(std::io::Error::from).and_then(|()| std::fs::create_dir_all(directory));
-    made.map_err(|error| Failure::file("make", directory, &error))?;
+    make_data(directory)?;
     let opening = Opening { accounts: limits.accounts(), ..Opening::new(directory, limits.store(), durability) };
     let store = opening.open().map_err(|error| refused(&error))?;
     let logs = Logs::open(directory.join("logs"), limits.store()).map_err(|error| refused(&error))?;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::clean::plain;
 use super::paint::{Ink, Paint};
 
 /// A table with a head: columns as wide as their widest cell, two spaces between.
@@ -28,10 +29,10 @@ impl Table {
         }
     }
 
-    /// Adds a row, a cell a column.
+    /// Adds a row, a cell a column. What would move the cursor is left out of them: most are a server's words.
     pub(crate) fn row(&mut self, cells: Vec<(String, Option<Ink>)>) {
         debug_assert_eq!(cells.len(), self.head.len(), "a cell a column");
-        self.rows.push(cells);
+        self.rows.push(cells.into_iter().map(|(text, ink)| (plain(&text), ink)).collect());
     }
 
     /// Whether there is no row.

@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
 
+use super::clean::plain;
 use super::paint::{Ink, Paint};
 use crate::cli::Color;
 use crate::failure::Failure;
@@ -100,7 +101,9 @@ impl Terminal {
     pub(crate) fn fail(&mut self, failure: &Failure) {
         if !failure.message.is_empty() {
             let head = self.talk_paint.ink(Ink::Bad, "error:").to_string();
-            self.say(format_args!("{head} {}", failure.message));
+            // Parts of it may be a server's or a file's words.
+            let message = failure.message.lines().map(plain).collect::<Vec<_>>().join("\n");
+            self.say(format_args!("{head} {message}"));
         }
         if let Some(hint) = &failure.hint {
             let head = self.talk_paint.ink(Ink::Faint, "hint:").to_string();

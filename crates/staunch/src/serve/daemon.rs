@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use staunch_bounded::{Budget, fault_point};
 use staunch_engine::{CloseCount, Engine, EngineConfig};
-use staunch_server::{BindError, Server, bind_with};
+use staunch_server::{Allocator, BindError, Ceiling, Gauge, Server, ServerConfig, bind_with};
 use staunch_store::{Accounts, Durability, Sqlite, Store};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -16,12 +16,13 @@ use super::door::{self, Door};
 use super::setup::SetupLink;
 use super::welcome::{self, Welcome};
 use super::{demo, grant, notify, trace};
+use crate::allocator;
 use crate::cli::{AllFlags, Serve};
 use crate::config::{Config, Origin, Sources};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::interrupt::Interrupts;
-use crate::local::{LEASE, absolute, keeper, left_over, open_store, refused, temporary};
+use crate::local::{LEASE, absolute, keeper, left_over, make_data, open_store, refused, temporary};
 use crate::render::Terminal;
 
 /// How long the runtime's own threads may take after everything of ours is closed.
@@ -34,6 +35,7 @@ pub(crate) fn run(arguments: &Serve, all: &AllFlags, terminal: &mut Terminal) ->
     let kept = !(arguments.demo && config.data.origin == Origin::Default);
     door::check(&config, kept.then_some(&config.data.value))?;
     trace::start(&config.log_level.value)?;
+    let allocator = allocator::begin();
     let granted = grant::grant(&config.memory_bytes, Path::new("/"));
     let sum = grant::check(&config.limits, granted.as_ref())?;
     terminal.line(format_args!("staunch {}: at most so much memory for\n{sum}", env!("CARGO_PKG_VERSION")));
@@ -41,7 +43,7 @@ pub(crate) fn run(arguments: &Serve, all: &AllFlags, terminal: &mut Terminal) ->
     // Heard from the very beginning: a stop while the store opens must not kill half-way, nor leave a demo's directory.
     let stop = runtime.block_on(async { Interrupts::new() })?;
     let place = Place::of(&config, arguments.demo)?;
-    let exit = runtime.block_on(serve(&config, &place, arguments.demo, stop, terminal));
+    let exit = runtime.block_on(serve(&config, allocator, &place, arguments.demo, stop, terminal));
     // Everything of ours is closed by now; what a forced stop left must not hold the process.
     runtime.shutdown_timeout(RUNTIME_MAX);
     place.leave()?;
@@ -87,6 +89,8 @@ impl Place {
             Origin::Default => data.join("workflows"),
             _ => absolute(&config.workflows.value)?,
         };
+        // First: the directory of workflows may lie in it.
+        make_data(&data)?;
         let made = fault_point!("serve.workflows").map_err(std::io::Error::from);
         let made = made.and_then(|()| std::fs::create_dir_all(&workflows));
         made.map_err(|error| Failure::file("make", &workflows, &error))?;
@@ -110,13 +114,14 @@ impl Place {
 
 async fn serve(
     config: &Config,
+    allocator: Allocator,
     place: &Place,
     demo: bool,
     mut stop: Interrupts,
     terminal: &mut Terminal,
 ) -> Result<Exit, Failure> {
     let (engine, accounts) = open(config, place).await?;
-    let (server, mut link) = match enter(config, place, &engine, &accounts).await {
+    let (server, mut link) = match enter(config, allocator, place, &engine, &accounts).await {
         Ok(entered) => entered,
         Err(failure) => {
             let count = engine.close().await;
@@ -124,7 +129,8 @@ async fn serve(
         }
     };
     let door = Door::of(&server, link.as_ref());
-    welcome::say(&Welcome { address: server.local_addr(), place, demo, door, link: link.as_ref() }, terminal);
+    let (address, debug) = (server.local_addr(), server.debug_listen());
+    welcome::say(&Welcome { address, debug, place, demo, door, link: link.as_ref() }, terminal);
     notify::notify("READY=1");
     let signal = loop {
         tokio::select! {
@@ -189,11 +195,15 @@ async fn open(config: &Config, place: &Place) -> Result<(Engine, Arc<dyn Account
 /// The server, listening, and the way to the first admin if there is none.
 async fn enter(
     config: &Config,
+    allocator: Allocator,
     place: &Place,
     engine: &Engine,
     accounts: &Arc<dyn Accounts>,
 ) -> Result<(Server, Option<SetupLink>), Failure> {
-    let bound = bind_with(engine.clone(), Arc::clone(accounts), &door::server(config)).await;
+    let gauge = Gauge::new(config.memory_bytes.value, allocator, Path::new("/")).map(Arc::new);
+    let ceiling = gauge.map(|gauge| Ceiling { part: Arc::new(move || gauge.part()), purge: allocator::purge() });
+    let told = ServerConfig { allocator, ceiling, ..door::server(config) };
+    let bound = bind_with(engine.clone(), Arc::clone(accounts), &told).await;
     let server = bound.map_err(|error| not_bound(config, &error))?;
     door::warn_if_plain(config);
     let origin = door::origin(config, server.local_addr());

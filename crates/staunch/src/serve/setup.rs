@@ -8,14 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use staunch_bounded::fault_point;
-use staunch_server::open_setup;
+use staunch_server::{SETUP_TTL, open_setup};
 use staunch_store::Accounts;
 use tokio::time::{Instant, sleep};
 
 use crate::failure::Failure;
-
-/// How long the link is good, as the server has it.
-const TTL: Duration = Duration::from_secs(3_600);
 
 /// How often is asked whether it was used. The link is worthless from that moment anyway; only its file stays so long.
 const ASK_EVERY: Duration = Duration::from_secs(1);
@@ -46,7 +43,7 @@ impl SetupLink {
         let Some(ticket) = opened.map_err(|error| Failure::broken(error.to_string()))? else { return Ok(None) };
         // Behind `#`: a browser sends that to nobody, so the ticket stands in no log and no `Referer`.
         let url = format!("{origin}/setup#{}", ticket.fragment());
-        let link = Self { url, file, accounts, until: Instant::now() + TTL };
+        let link = Self { url, file, accounts, until: Instant::now() + SETUP_TTL };
         if let Err(error) = write(&link.file, &link.url) {
             // It is printed too.
             tracing::warn!("the set-up link is not in {}: {error}", link.file.display());
@@ -100,7 +97,34 @@ fn remove(path: &Path) {
 
 #[cfg(test)]
 mod tests {
+    use staunch_engine::Limits;
+    use staunch_store::{Durability, Sqlite, Store};
+    use tokio::time::timeout;
+
     use super::*;
+
+    #[tokio::test]
+    async fn the_file_goes_after_an_hour_and_not_before() {
+        assert_eq!(SETUP_TTL, Duration::from_secs(3_600));
+        let directory = tempfile::tempdir().expect("a directory");
+        let store = Sqlite::open(directory.path(), Limits::default().store(), Durability::Off).expect("a store");
+        let store = Arc::new(store);
+        let accounts: Arc<dyn Accounts> = Arc::<Sqlite>::clone(&store);
+        let before = Instant::now();
+        let opened = SetupLink::open(accounts, directory.path(), "http://x").await.expect("opened");
+        let mut link = opened.expect("there is no admin");
+        assert!(link.until >= before + SETUP_TTL && link.until <= Instant::now() + SETUP_TTL);
+        let file = directory.path().join(FILE);
+        // An hour that is not over is not waited for here: a moment of it shows that nothing ends it.
+        let moment = Duration::from_millis(20);
+        assert!(timeout(moment, link.spent()).await.is_err());
+        assert!(file.exists());
+        link.until = Instant::now();
+        timeout(Duration::from_secs(60), link.spent()).await.expect("its time is over");
+        drop(link);
+        assert!(!file.exists());
+        Store::close(store.as_ref()).await;
+    }
 
     #[test]
     fn a_file_that_is_there_is_not_written_to() {

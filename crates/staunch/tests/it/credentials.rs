@@ -54,6 +54,7 @@ fn a_request_that_is_not_allowed_exits_with_5_and_says_what_to_do() {
     let done = nobody(&["runs"]);
     assert!(done.out.is_empty());
     assert!(done.err.contains("who are you") && done.err.contains("staunch token create NAME --login"), "{}", done.err);
+    assert!(done.err.contains("`setup-link`"), "whoever has no user yet is told, too: {}", done.err);
     assert!(nobody(&["workflows"]).err.contains("answered 401"), "a proxy in between");
     let done = nobody(&["user", "create", "bob", "--password-file", "password"]);
     assert!(done.err.contains("not you") && done.err.contains("too small"), "{}", done.err);
@@ -206,4 +207,40 @@ fn a_credential_of_systemd_is_nobody_elses_to_read() {
     command.env("STAUNCH_TOKEN_FILE", &path).env("CREDENTIALS_DIRECTORY", path.parent().unwrap());
     assert_eq!(run(command).exits(0).err, "no run fits\n");
     assert!(server.asked()[0].header("authorization").is_some());
+}
+
+/// A server whose words would set a window's title and clear the screen.
+const SHOUTS: &[crate::teller::Row] = &[
+    (
+        "GET /api/v1/users",
+        200,
+        "content-type: application/json\r\n",
+        r#"{"items":[{"name":"ada","role":"admin","disabled":false,"created_at":"\u001b]0;x\u0007\u001b[2J","password_changed_at":""}],
+            "next_cursor":null}"#,
+    ),
+    (
+        "GET /api/v1/runs",
+        400,
+        "content-type: application/problem+json\r\n",
+        r#"{"type":"x","title":"t","status":400,"detail":"no\u001b[2J","code":"c\u001b[2J","instance":"x","request_id":"x",
+            "errors":[{"pointer":"/a\u001b[2J","message":"one\u001b]0;x\u0007","help":"two\u001b[2J"}]}"#,
+    ),
+    (
+        "GET /api/v1/workflows",
+        503,
+        "",
+        r#"{"type":"x","title":"no room for users","status":503,"detail":"9 at most","code":"users_full","instance":"x","request_id":"x"}"#,
+    ),
+];
+
+#[test]
+fn what_a_server_says_does_not_reach_the_terminal_as_it_is() {
+    let bed = Bed::new();
+    let server = Teller::new(SHOUTS);
+    let done = bed.run(&["user", "list", "--server", &server.url]).exits(0);
+    assert!(done.out.contains("ada") && !done.out.contains('\u{1b}'), "{:?}", done.out);
+    let done = bed.run(&["runs", "--server", &server.url]).exits(2);
+    assert_eq!(done.err.lines().collect::<Vec<_>>(), ["error: no", "  a: one (two)"], "{:?}", done.err);
+    let done = bed.run(&["workflows", "--server", &server.url]).exits(8);
+    assert_eq!(done.err.trim(), "error: no room for users: 9 at most");
 }

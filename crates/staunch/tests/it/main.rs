@@ -18,6 +18,7 @@ mod config;
 mod credentials;
 mod local;
 mod logs;
+mod profile;
 mod prompt;
 mod proxies;
 mod remote;

@@ -28,6 +28,20 @@ fn a_first_start_prints_a_link_and_keeps_it_in_a_file_for_its_user_alone() {
 }
 
 #[test]
+fn the_data_directory_is_for_its_user_alone() {
+    let bed = Bed::new();
+    let data = bed.path("data");
+    std::fs::remove_dir(&data).unwrap();
+    let mode = || data.metadata().unwrap().permissions().mode() & 0o777;
+    bed.serve(&[]).stop();
+    assert_eq!(mode(), 0o700);
+    // What somebody has made otherwise stays so.
+    std::fs::set_permissions(&data, std::fs::Permissions::from_mode(0o750)).unwrap();
+    bed.serve(&[]).stop();
+    assert_eq!(mode(), 0o750);
+}
+
+#[test]
 fn what_a_killed_server_left_is_replaced_at_the_next_start() {
     let bed = Bed::new();
     let mut server = bed.serve(&[]);

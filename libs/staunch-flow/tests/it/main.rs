@@ -5,5 +5,9 @@ mod adversarial;
 mod answer;
 mod any_bytes;
 mod golden;
+mod growth;
 mod happy;
 mod mutate;
+
+#[global_allocator]
+static COUNTING: staunch_leak::Counting = staunch_leak::Counting::new();

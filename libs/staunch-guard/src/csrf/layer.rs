@@ -5,16 +5,16 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Extensions, HeaderMap, Request, Response};
 use http_body::Body;
 use staunch_bounded::Budget;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use self::answer::Answer;
+use self::answer::{Answer, Vary};
 use self::gate::{Gate, Rules, Weighed};
-use super::caller::Tokens;
-use super::origin::Origins;
+use super::caller::{Caller, Tokens};
+use super::origin::{Origins, is_safe};
 use super::reason::Counters;
 use super::replay::{Kept, Rebody, Replay, Replayed};
 
@@ -61,12 +61,12 @@ const FORMS_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// let api = layer.clone().protect_reads();
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub struct CsrfLayer<T, C, W = Replayed> {
+pub struct CsrfLayer<T: Tokens, C, W = Replayed> {
     gate: Gate<T, C, W>,
 }
 
 /// A server behind the guard.
-pub struct Csrf<S, T, C, W = Replayed> {
+pub struct Csrf<S, T: Tokens, C, W = Replayed> {
     inner: S,
     gate: Arc<Gate<T, C, W>>,
 }
@@ -86,6 +86,7 @@ impl<T: Tokens, C: Fn() -> u32> CsrfLayer<T, C> {
             origins: Arc::new(origins),
             tokens,
             clock,
+            find: None,
             rules,
             forms: Budget::root("csrf forms", FORMS_BYTES_MAX),
             counters: Arc::default(),
@@ -99,12 +100,26 @@ impl<T: Tokens, C: Fn() -> u32> CsrfLayer<T, C> {
     /// more for each request.
     #[must_use]
     pub fn keep_body<B, F: Fn(Replay<B>) -> B + Clone>(self, rebody: F) -> CsrfLayer<T, C, Kept<F>> {
-        let Gate { origins, tokens, clock, rules, forms, counters, rebody: _ } = self.gate;
-        CsrfLayer { gate: Gate { origins, tokens, clock, rules, forms, counters, rebody: Kept(rebody) } }
+        let Gate { origins, tokens, clock, find, rules, forms, counters, rebody: _ } = self.gate;
+        CsrfLayer { gate: Gate { origins, tokens, clock, find, rules, forms, counters, rebody: Kept(rebody) } }
     }
 }
 
 impl<T: Tokens, C: Fn() -> u32, W> CsrfLayer<T, C, W> {
+    /// Asks this who calls, of each request once, instead of looking for a [`Caller`] in its extensions. For a server whose
+    /// authentication puts something of its own there: another entry would cost up to three allocations a request.
+    ///
+    /// The result of authentication, as always; `None`, as where the extensions have none, is a mistake in the server and changes
+    /// nothing.
+    #[must_use]
+    pub fn caller(
+        mut self,
+        find: impl Fn(&HeaderMap, &Extensions) -> Option<Caller<T::Session>> + Send + Sync + 'static,
+    ) -> Self {
+        self.gate.find = Some(Arc::new(find));
+        self
+    }
+
     /// Something must say where a request comes from: neither header, or `Sec-Fetch-Site: none`, is then not enough. It shuts
     /// out tools without a bearer token.
     #[must_use]
@@ -175,7 +190,7 @@ impl<T: Tokens, C: Fn() -> u32, W> CsrfLayer<T, C, W> {
     }
 }
 
-impl<S, T, C: Clone, W: Clone> Layer<S> for CsrfLayer<T, C, W> {
+impl<S, T: Tokens, C: Clone, W: Clone> Layer<S> for CsrfLayer<T, C, W> {
     type Service = Csrf<S, T, C, W>;
 
     fn layer(&self, inner: S) -> Csrf<S, T, C, W> {
@@ -202,16 +217,18 @@ where
 
     fn call(&mut self, mut request: Request<B>) -> Answer<S, T, C, B, W> {
         match self.gate.weigh(&request) {
-            Weighed::Unasked => Answer::calling(self.inner.call(self.gate.rebody.whole(request)), false),
+            Weighed::Unasked => Answer::calling(self.inner.call(self.gate.rebody.whole(request)), Vary::No),
             Weighed::Passed => {
                 self.gate.counters.pass();
-                Answer::calling(self.inner.call(self.gate.rebody.whole(request)), true)
+                let vary = if is_safe(request.method()) { Vary::Yes } else { Vary::IfStored };
+                Answer::calling(self.inner.call(self.gate.rebody.whole(request)), vary)
             }
             Weighed::Against(reason) => {
                 self.gate.counters.refuse(reason);
                 if self.gate.lets_pass(reason) {
                     request.extensions_mut().insert(Reported(reason));
-                    return Answer::calling(self.inner.call(self.gate.rebody.whole(request)), true).reported(reason);
+                    return Answer::calling(self.inner.call(self.gate.rebody.whole(request)), Vary::Yes)
+                        .reported(reason);
                 }
                 Answer::refused(reason, request.headers())
             }
@@ -225,25 +242,25 @@ where
     }
 }
 
-impl<T, C: Clone, W: Clone> Clone for CsrfLayer<T, C, W> {
+impl<T: Tokens, C: Clone, W: Clone> Clone for CsrfLayer<T, C, W> {
     fn clone(&self) -> Self {
         Self { gate: self.gate.clone() }
     }
 }
 
-impl<S: Clone, T, C, W> Clone for Csrf<S, T, C, W> {
+impl<S: Clone, T: Tokens, C, W> Clone for Csrf<S, T, C, W> {
     fn clone(&self) -> Self {
         Self { inner: self.inner.clone(), gate: Arc::clone(&self.gate) }
     }
 }
 
-impl<T, C, W> fmt::Debug for CsrfLayer<T, C, W> {
+impl<T: Tokens, C, W> fmt::Debug for CsrfLayer<T, C, W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CsrfLayer").field("rules", &self.gate.rules).finish_non_exhaustive()
     }
 }
 
-impl<S, T, C, W> fmt::Debug for Csrf<S, T, C, W> {
+impl<S, T: Tokens, C, W> fmt::Debug for Csrf<S, T, C, W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Csrf").field("rules", &self.gate.rules).finish_non_exhaustive()
     }

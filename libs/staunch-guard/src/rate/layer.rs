@@ -49,6 +49,7 @@ pub struct RateLayer {
     address: Option<IpAddr>,
     proxies: Arc<Proxies>,
     shares: bool,
+    tells: bool,
 }
 
 /// A service behind a [`Limiter`]. Made by [`RateLayer`].
@@ -81,7 +82,7 @@ impl RateLayer {
     pub fn new(limiter: Arc<Limiter>) -> Self {
         let proxies = Arc::new(Proxies::none());
         let peer = Arc::new(|_: &Extensions| None);
-        Self { limiter, clock: Arc::new(Coarse::default()), peer, address: None, proxies, shares: true }
+        Self { limiter, clock: Arc::new(Coarse::default()), peer, address: None, proxies, shares: true, tells: true }
     }
 
     /// Reads the time here instead.
@@ -137,6 +138,14 @@ impl RateLayer {
         self
     }
 
+    /// Only refusals tell the quota; an answer that is let through says nothing of it. Both lines are optional (draft-11,
+    /// section 5), and cost more than the limiter itself: to write them, and on the wire some 80 bytes.
+    #[must_use]
+    pub fn quiet(mut self) -> Self {
+        self.tells = false;
+        self
+    }
+
     /// The limiter.
     pub fn limiter(&self) -> &Arc<Limiter> {
         &self.limiter
@@ -176,7 +185,8 @@ impl RateLayer {
         }
         match headers::refusal(&self.limiter, &ruling) {
             Some(refusal) => Err(Box::new(headers::answer(&self.limiter, &ruling, refusal))),
-            None => Ok(Told::of(&self.limiter, &ruling)),
+            None if self.tells => Ok(Told::of(&self.limiter, &ruling)),
+            None => Ok(None),
         }
     }
 }

@@ -375,3 +375,17 @@ fn the_peer_of_a_connection_counts_and_is_told_unless_it_is_hidden() {
     let told: Vec<_> = inner.calls.lock().unwrap().iter().map(|call| call.1.map(|client| client.address())).collect();
     assert_eq!(told, [Some(peer(1).ip()), None]);
 }
+
+#[test]
+fn a_quiet_layer_tells_the_quota_in_refusals_only() {
+    let policies = PolicySet::new(vec![Policy::new("api", Quota::new(1, Duration::from_secs(60)).unwrap())]).unwrap();
+    let layer =
+        RateLayer::new(Arc::new(Limiter::new(policies).unwrap())).with_peer("192.0.2.1:1".parse().unwrap()).quiet();
+    let mut service = layer.layer(Recording::default());
+    let (passed, refused) = (send(&mut service, Request::new(())), send(&mut service, Request::new(())));
+    assert_eq!((passed.status().as_u16(), passed.headers().len()), (200, 0));
+    assert_eq!(refused.status().as_u16(), 429);
+    for name in ["ratelimit", "ratelimit-policy", "retry-after"] {
+        assert!(refused.headers().contains_key(name), "{name}");
+    }
+}

@@ -1,6 +1,7 @@
 //! A process dies at each fault point in turn.
 
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use staunch_bounded::faults::{self, Manner, Plan};
@@ -10,9 +11,13 @@ use super::measured::caught;
 use crate::gate::{Baseline, Options};
 
 /// Tells a victim at which point it dies.
-const DIES_AT: &str = "STAUNCH_LEAK_DIES_AT";
+pub(super) const DIES_AT: &str = "STAUNCH_LEAK_DIES_AT";
 /// A victim prints this when its work is done, with how many points it passed.
 const PASSED: &str = "staunch-leak: points passed: ";
+/// And then this, with the name and the hits of each.
+const NAMED: &str = "staunch-leak: by name: ";
+/// Between the name of a point and the number of the hit.
+const NTH: char = '#';
 /// How long a victim may take. It dies or ends by itself; a minute means that it hangs.
 const VICTIM_MAX: Duration = Duration::from_secs(60);
 /// Points after which a sweep gives up on a scenario that always has one more.
@@ -42,11 +47,47 @@ pub fn is_victim() -> bool {
 /// ```
 #[expect(clippy::print_stdout, reason = "the sweep reads it there")]
 pub fn victim<T>(scenario: impl FnOnce() -> T) -> T {
-    let at = std::env::var(DIES_AT).ok().and_then(|at| at.parse().ok()).unwrap_or(u64::MAX);
-    faults::arm(Plan { first: at, from_then_on: false, manner: Manner::Call(die) });
+    let at = std::env::var(DIES_AT).unwrap_or_default();
+    match at.rsplit_once(NTH) {
+        Some((name, nth)) => faults::arm_at(name, nth.parse().unwrap_or(0), false, Manner::Call(die)),
+        None => {
+            let first = at.parse().unwrap_or(u64::MAX);
+            faults::arm(Plan { first, from_then_on: false, manner: Manner::Call(die) });
+        }
+    }
     let done = scenario();
+    let named: Vec<String> = faults::passed().iter().map(|(name, hits)| format!("{name}{NTH}{hits}")).collect();
+    println!("{NAMED}{}", named.join(" "));
     println!("{PASSED}{}", faults::disarm().hits);
     done
+}
+
+/// Where a victim dies, as [`DIES_AT`] has it.
+pub(super) fn aim(point: &str, nth: u64) -> String {
+    format!("{point}{NTH}{nth}")
+}
+
+/// Which points a victim passed that lived, and how often.
+pub(super) fn names(output: &Output) -> Option<Vec<(&'static str, u64)>> {
+    let out = String::from_utf8_lossy(&output.stdout);
+    let line = out.lines().find_map(|line| Some(line.split_once(NAMED)?.1.to_owned()))?;
+    let name_and_hits = |word: &str| {
+        let (name, hits) = word.rsplit_once(NTH)?;
+        Some((known(name), hits.parse().ok()?))
+    };
+    line.split_whitespace().map(name_and_hits).collect()
+}
+
+/// A name for as long as the process lives: once for each point of a program, in a test that ends with its sweep.
+fn known(name: &str) -> &'static str {
+    static NAMES: Mutex<Vec<&'static str>> = Mutex::new(Vec::new());
+    let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(known) = names.iter().find(|known| **known == name) {
+        return known;
+    }
+    let known: &'static str = Box::leak(name.to_owned().into_boxed_str());
+    names.push(known);
+    known
 }
 
 /// SIGABRT: no destructor runs, nothing is flushed, and the parent sees a signal.
@@ -103,7 +144,7 @@ pub fn all_crashes(
     Err(Broken { at: POINTS_MAX, point: None, manner: "killed", blame: Blame::Hung })
 }
 
-fn run(command: &mut Command) -> Result<Output, Blame> {
+pub(super) fn run(command: &mut Command) -> Result<Output, Blame> {
     let started = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let mut child = started.map_err(|error| Blame::Unprovoked(format!("cannot be started: {error}")))?;
     if !ends_in_time(&mut child) {
@@ -133,7 +174,7 @@ fn passed(output: &Output) -> Option<u64> {
     out.get(at..)?.split_whitespace().next()?.parse().ok()
 }
 
-fn shown(output: &Output) -> String {
+pub(super) fn shown(output: &Output) -> String {
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     format!("it ended by {}, not by its death\n{out}{err}", output.status)
 }

@@ -62,6 +62,26 @@ impl Baseline {
         }
     }
 
+    /// Looks until nothing is more than it was; that something is less does not matter.
+    ///
+    /// # Errors
+    /// As [`Baseline::compare`].
+    #[cfg(feature = "faults")]
+    pub(crate) fn compare_growth(&self, options: &Options) -> Result<(), Difference> {
+        let begun = Instant::now();
+        loop {
+            let difference = self.difference(options);
+            if !difference.has_growth() {
+                return Ok(());
+            }
+            if begun.elapsed() >= options.settle_max {
+                return Err(difference);
+            }
+            drop(difference);
+            (options.pause.0)();
+        }
+    }
+
     /// The same, of everything but bytes and blocks.
     ///
     /// # Errors

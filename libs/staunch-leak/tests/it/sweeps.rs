@@ -72,6 +72,19 @@ staunch_leak::alone! {
         assert_eq!(swept.unwrap().to_string(), "swept 2 points in 12 runs");
     }
 
+    fn in_turn_each_point_fails_in_one_manner() {
+        quietly();
+        let budget = Budget::root("process", 10_000);
+        let two = || step_output(&budget, "out", "err").map(drop);
+        let in_turn = Manners { in_turn: true, ..Manners::default() };
+        assert_eq!(all_faults(&Options::default(), in_turn, two).unwrap().to_string(), "swept 2 points in 4 runs");
+        // The second point fails for good, which is when the leak shows as well.
+        KEPT.lock().unwrap().reserve(1_000);
+        let leaks = || step_output_that_leaks(&budget, "out");
+        let broken = all_faults(&brief(), in_turn, leaks).unwrap_err();
+        assert_eq!((broken.at, broken.manner), (1, "errors from then on"), "{broken}");
+    }
+
     fn ground_g5_output_that_stays_when_the_second_stream_fails_is_found() {
         quietly();
         KEPT.lock().unwrap().reserve(1_000);

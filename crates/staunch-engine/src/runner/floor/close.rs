@@ -6,6 +6,7 @@ use staunch_flow::Outcome;
 
 use super::{Floor, LEAVE_MAX};
 use crate::runner::inbox::Kill;
+use crate::runner::orphans::Sweep;
 use crate::runner::staff::{Keeper, State};
 
 /// When a close loses its patience.
@@ -28,7 +29,7 @@ impl Floor {
     pub(super) fn kill_live(&mut self, force: bool) {
         let busy = |keeper: &Keeper| match &keeper.state {
             State::Busy(live) => Some(live.id),
-            State::Idle(_) | State::Leaving(_) => None,
+            State::Idle(_) | State::Ordered | State::Leaving(_) => None,
         };
         let ids: Vec<u64> = self.keepers.iter().flatten().filter_map(busy).collect();
         for id in ids {
@@ -64,11 +65,19 @@ impl Floor {
         left
     }
 
-    /// After a panic: whoever waits is answered by the dropped senders, and each keeper, left without a server, kills its step.
-    pub(super) fn abandon(&mut self) {
-        drop(self.inbox.end());
-        self.waiting.clear();
-        self.lost.clear();
-        self.keepers.clear();
+    /// After a panic: keepers and their steps are killed; then whoever waits is answered, by the dropped senders. Returns how many
+    /// children are left.
+    pub(super) fn abandon(&mut self) -> usize {
+        let posted = self.inbox.end();
+        let mut lives = std::mem::take(&mut self.lost);
+        lives.extend(self.keepers.drain(..).flatten().filter_map(Keeper::dismiss));
+        let left = Sweep::new(Instant::now()).last();
+        if let Some(sealer) = self.sealer.take() {
+            sealer.close();
+        }
+        self.active = 0;
+        drop((posted, lives, std::mem::take(&mut self.waiting)));
+        self.note();
+        left
     }
 }

@@ -5,6 +5,7 @@ use std::os::fd::AsFd as _;
 use std::time::Instant;
 
 use rustix::event::epoll::{self, EventData, EventFlags};
+use staunch_bounded::fault_point;
 use staunch_flow::Outcome;
 
 use super::{Floor, HUNG, token};
@@ -85,8 +86,9 @@ impl Floor {
                 Some(place) => (place, false),
                 None => (self.hire().map_err(|error| without("no keeper for the step can be started", error))?, true),
             };
-            let Some(keeper) = &self.keepers[place] else { continue };
+            let Some(keeper) = &mut self.keepers[place] else { continue };
             let generation = keeper.generation;
+            keeper.state = State::Ordered;
             match keeper.order(&self.packet, [out.write.as_fd(), err.write.as_fd()]) {
                 Ok(()) => {}
                 // It was killed while it had nothing to do, and we have not heard yet: another then.
@@ -102,9 +104,11 @@ impl Floor {
             }
             for (pipe, which) in [(&out.read, 1), (&err.read, 2)] {
                 let data = EventData::new_u64(token(place, generation, which));
-                if let Err(error) = epoll::add(&self.epoll, pipe, data, EventFlags::IN) {
+                let point = fault_point!("runner.watch").map_err(io::Error::from);
+                let watched = point.and_then(|()| Ok(epoll::add(&self.epoll, pipe, data, EventFlags::IN)?));
+                if let Err(error) = watched {
                     // It may run already: with its keeper gone the sweep gets it.
-                    let how = without("the step's output cannot be watched", error.into());
+                    let how = without("the step's output cannot be watched", error);
                     self.dismiss(place);
                     return Err(how);
                 }
@@ -117,7 +121,7 @@ impl Floor {
     fn idle(&self) -> Option<usize> {
         let since = |keeper: &Keeper| match keeper.state {
             State::Idle(since) => Some(since),
-            State::Busy(_) | State::Leaving(_) => None,
+            State::Busy(_) | State::Ordered | State::Leaving(_) => None,
         };
         let idle = self.keepers.iter().enumerate().filter_map(|(at, keeper)| Some((since(keeper.as_ref()?)?, at)));
         idle.max().map(|(_, at)| at)
@@ -132,9 +136,11 @@ impl Floor {
             self.keepers.len() - 1
         });
         let data = EventData::new_u64(token(place, self.generation, 0));
-        if let Err(error) = epoll::add(&self.epoll, keeper.socket(), data, EventFlags::IN) {
+        let point = fault_point!("runner.watch_keeper").map_err(io::Error::from);
+        let watched = point.and_then(|()| Ok(epoll::add(&self.epoll, keeper.socket(), data, EventFlags::IN)?));
+        if let Err(error) = watched {
             keeper.dismiss();
-            return Err(error.into());
+            return Err(error);
         }
         self.keepers[place] = Some(keeper);
         Ok(place)

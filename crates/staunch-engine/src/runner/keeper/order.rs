@@ -5,6 +5,8 @@ use std::fs::File;
 use std::io::{self, Read as _, Seek as _};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
+use staunch_bounded::fault_point;
+
 use crate::runner::wire::{self, Order};
 
 /// A packet that says what to run, with the pipes to run it on.
@@ -27,6 +29,7 @@ impl<'a> Post<'a> {
                 if fds.len() == 3
                     && let Some(file) = fds.pop()
                 {
+                    fault_point!("keep.read_order")?;
                     let mut file = File::from(file);
                     file.rewind()?;
                     file.read_to_end(&mut long)?;

@@ -10,6 +10,7 @@ use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags, posix_s
 use nix::sys::signal::{SigSet, Signal};
 use rustix::fs::Access;
 use rustix::io::Errno;
+use staunch_bounded::fault_point;
 
 use crate::runner::exit::How;
 use crate::runner::wire::Order;
@@ -56,6 +57,7 @@ impl Spawner {
     fn spawn_here(&self, order: &Order<'_>, out: BorrowedFd<'_>, err: BorrowedFd<'_>) -> Result<i32, How> {
         let program = resolve(order.argv[0], &order.env)?;
         let words = |error: nix::errno::Errno| program_words(&program, order, error as i32);
+        fault_point!("keep.spawn").map_err(|_| words(nix::errno::Errno::EAGAIN))?;
         let mut actions = PosixSpawnFileActions::init().map_err(words)?;
         for (from, to) in [(self.null.as_fd(), 0), (out, 1), (err, 2)] {
             actions.add_dup2(from.as_raw_fd(), to).map_err(words)?;

@@ -8,6 +8,7 @@ use nix::sys::signalfd::SignalFd;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::net::RecvFlags;
 use rustix::process::{Pid, Signal};
+use staunch_bounded::fault_point;
 
 use super::raw;
 use crate::runner::exit::How;
@@ -104,6 +105,7 @@ impl Step {
             Phase::Running { until } | Phase::Grace { until } | Phase::Settling { until } => until,
             Phase::Killing { round, .. } => round,
         };
+        fault_point!("keep.wait")?;
         let left = until.saturating_duration_since(Instant::now());
         // The kernel may not take a century: it looks again after a day.
         let left = left.min(Duration::from_secs(86_400));
@@ -148,6 +150,7 @@ impl Step {
     fn reap(&mut self, children: &SignalFd) -> io::Result<bool> {
         // Read before the dead are taken, so that the next death makes it ready again. There is one at most: a signal that is pending
         // already does not count twice.
+        fault_point!("keep.reap")?;
         children.read_signal()?;
         loop {
             match raw::take_ended() {
@@ -233,6 +236,7 @@ impl Step {
     }
 
     fn descendants(&self) -> io::Result<Vec<Process>> {
+        fault_point!("keep.look")?;
         let own = rustix::process::getpid().as_raw_nonzero().get();
         Ok(processes::descendants(&processes::all()?, &[own]))
     }

@@ -14,7 +14,7 @@ use crate::conformance::{LIMITS, TTL, block_on, end_of, event, new_run, step_for
 /// Set in a child, to the name of the test whose body it is to run.
 const CHILD: &str = "STAUNCH_TEST_CHILD";
 /// Where the child's store is.
-const PLACE: &str = "STAUNCH_TEST_PLACE";
+pub(crate) const PLACE: &str = "STAUNCH_TEST_PLACE";
 /// Kills in a normal test run.
 const ROUNDS: usize = 12;
 

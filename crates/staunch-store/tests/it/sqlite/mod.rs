@@ -4,7 +4,7 @@ mod accounts;
 mod damage;
 mod full;
 mod growth;
-mod killed;
+pub(crate) mod killed;
 mod upgrade;
 
 use std::sync::Arc;

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::header::ORIGIN;
+use http::header::{CACHE_CONTROL, EXPIRES, ORIGIN};
 use http::{HeaderMap, Request, Response};
 use http_body::Body;
 use pin_project_lite::pin_project;
@@ -26,12 +26,34 @@ const ORIGIN_CHARS_MAX: usize = 200;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reported(pub Reason);
 
+/// Whether an answer says what it depends on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Vary {
+    /// Nothing was looked at.
+    No,
+    /// A cache may store it.
+    Yes,
+    /// To a method that is not safe: no cache stores such an answer unless it says for how long (RFC 9110 section 9.3.3, RFC 9111
+    /// section 3).
+    IfStored,
+}
+
+impl Vary {
+    fn is_due(self, headers: &HeaderMap) -> bool {
+        match self {
+            Self::No => false,
+            Self::Yes => true,
+            Self::IfStored => headers.contains_key(CACHE_CONTROL) || headers.contains_key(EXPIRES),
+        }
+    }
+}
+
 pin_project! {
     /// The future of an answer.
     pub struct Answer<S: Service<Request<W::Body>>, T: Tokens, C, B, W: Rebody<B>> {
         #[pin]
         state: State<S, T, C, B, W>,
-        checked: bool,
+        vary: Vary,
         reported: Option<Reason>,
     }
 }
@@ -48,17 +70,17 @@ pin_project! {
 
 impl<S: Service<Request<W::Body>>, T: Tokens, C, B, W: Rebody<B>> Answer<S, T, C, B, W> {
     #[inline]
-    pub(super) fn calling(call: S::Future, checked: bool) -> Self {
-        Self { state: State::Calling { call }, checked, reported: None }
+    pub(super) fn calling(call: S::Future, vary: Vary) -> Self {
+        Self { state: State::Calling { call }, vary, reported: None }
     }
 
     pub(super) fn reading(reading: Reading<S, T, C, B, W>) -> Self {
-        Self { state: State::Reading { reading: Some(Box::new(reading)) }, checked: true, reported: None }
+        Self { state: State::Reading { reading: Some(Box::new(reading)) }, vary: Vary::IfStored, reported: None }
     }
 
     pub(super) fn refused(reason: Reason, headers: &HeaderMap) -> Self {
         let refusal = Some(Box::new((refusal(reason, headers), reason)));
-        Self { state: State::Refused { refusal }, checked: true, reported: None }
+        Self { state: State::Refused { refusal }, vary: Vary::Yes, reported: None }
     }
 
     pub(super) fn reported(mut self, reason: Reason) -> Self {
@@ -84,7 +106,7 @@ where
             let next = match this.state.as_mut().project() {
                 StateOf::Calling { call } => {
                     let mut response = ready!(call.poll(cx))?;
-                    if *this.checked {
+                    if this.vary.is_due(response.headers()) {
                         vary::merge(response.headers_mut());
                     }
                     if let Some(reason) = *this.reported {
@@ -155,6 +177,6 @@ fn refusal(reason: Reason, headers: &HeaderMap) -> Refusal {
 
 impl<S: Service<Request<W::Body>>, T: Tokens, C, B, W: Rebody<B>> fmt::Debug for Answer<S, T, C, B, W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Answer").field("checked", &self.checked).finish_non_exhaustive()
+        f.debug_struct("Answer").field("vary", &self.vary).finish_non_exhaustive()
     }
 }

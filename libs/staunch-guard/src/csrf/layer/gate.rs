@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use http::header::CONTENT_LENGTH;
-use http::{HeaderMap, Method, Request};
+use http::{Extensions, HeaderMap, Method, Request};
 use staunch_bounded::Budget;
 
 use crate::csrf::caller::{Caller, Tokens};
@@ -22,11 +22,16 @@ pub(super) struct Rules {
     pub(super) field: &'static str,
 }
 
+/// Says who calls.
+pub(super) type Find<S> = dyn Fn(&HeaderMap, &Extensions) -> Option<Caller<S>> + Send + Sync;
+
 /// All that a guard needs to judge.
-pub(super) struct Gate<T, C, W> {
+pub(super) struct Gate<T: Tokens, C, W> {
     pub(super) origins: Arc<Origins>,
     pub(super) tokens: Arc<T>,
     pub(super) clock: C,
+    /// Instead of the extensions of a request.
+    pub(super) find: Option<Arc<Find<T::Session>>>,
     pub(super) rules: Rules,
     pub(super) forms: Arc<Budget>,
     pub(super) counters: Arc<Counters>,
@@ -45,12 +50,13 @@ pub(super) enum Weighed<S> {
     InForm(S, Form),
 }
 
-impl<T, C: Clone, W: Clone> Clone for Gate<T, C, W> {
+impl<T: Tokens, C: Clone, W: Clone> Clone for Gate<T, C, W> {
     fn clone(&self) -> Self {
         Self {
             origins: Arc::clone(&self.origins),
             tokens: Arc::clone(&self.tokens),
             clock: self.clock.clone(),
+            find: self.find.clone(),
             rules: self.rules,
             forms: Arc::clone(&self.forms),
             counters: Arc::clone(&self.counters),
@@ -62,7 +68,11 @@ impl<T, C: Clone, W: Clone> Clone for Gate<T, C, W> {
 impl<T: Tokens, C: Fn() -> u32, W> Gate<T, C, W> {
     pub(super) fn weigh<B>(&self, request: &Request<B>) -> Weighed<T::Session> {
         let head = Head { method: request.method(), uri: request.uri(), headers: request.headers() };
-        let caller = request.extensions().get::<Caller<T::Session>>();
+        let found = self.find.as_ref().map(|find| find(request.headers(), request.extensions()));
+        let caller = match &found {
+            Some(found) => found.as_ref(),
+            None => request.extensions().get(),
+        };
         let safe = is_safe(head.method);
         if safe && !is_upgrade(head) {
             return self.weigh_read(head.headers, caller);

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Barrier, Mutex};
 
 use http::request::Builder;
-use http::{HeaderMap, Method};
+use http::{HeaderMap, HeaderName, Method};
 use http_body_util::{BodyExt, Full};
 use tower::ServiceExt;
 
@@ -56,6 +56,8 @@ impl Service<Request<Replay<Chunks>>> for Recorder {
         if let Some(Reported(reason)) = request.extensions().get() {
             record.reported.lock().unwrap().push(*reason);
         }
+        let answer_with =
+            request.headers().get("answer-with").and_then(|name| HeaderName::from_bytes(name.as_bytes()).ok());
         Box::pin(async move {
             record.polls.fetch_add(1, Ordering::Relaxed);
             let collected = request.into_body().collect().await.unwrap();
@@ -63,6 +65,9 @@ impl Service<Request<Replay<Chunks>>> for Recorder {
             record.bodies.lock().unwrap().push((collected.to_bytes().to_vec(), trailers));
             let mut response = Response::new(Full::from("done"));
             response.headers_mut().insert("vary", "Accept, origin".parse().unwrap());
+            if let Some(name) = answer_with {
+                response.headers_mut().insert(name, "max-age=60".parse().unwrap());
+            }
             Ok(response)
         })
     }
@@ -241,7 +246,7 @@ fn the_origin_is_looked_at_before_the_token_and_the_body() {
 fn a_urlencoded_form_is_verified_and_reaches_the_server_whole() {
     let bench = Bench::new();
     let form = format!("a=1&csrf_token={}&b={}", bench.token().as_str(), "x".repeat(1000));
-    let trailers = HeaderMap::from_iter([(http::HeaderName::from_static("x-sum"), "7".parse().unwrap())]);
+    let trailers = HeaderMap::from_iter([(HeaderName::from_static("x-sum"), "7".parse().unwrap())]);
     for size in [1, 2, 43, 500, 5000] {
         for with in [false, true] {
             let mut body = Chunks::new(form.as_bytes(), size);
@@ -470,12 +475,45 @@ fn a_refusal_says_what_it_saw() {
     let seen = response.extensions().get::<Refusal>().unwrap().members["origin"].as_str().map(str::len);
     assert_eq!(seen, Some(200));
 
+    // No cache stores an answer to a POST that does not say for how long, or one of which nothing was looked at.
     let token = bench.token();
-    let response = bench.send(post().header("x-csrf-token", token.as_str()).body(Chunks::default()).unwrap());
+    let post = || post().header("x-csrf-token", token.as_str());
+    let response = bench.send(post().body(Chunks::default()).unwrap());
+    assert_eq!(response.headers()["vary"], "Accept, origin");
+    for header in ["cache-control", "expires"] {
+        let response = bench.send(post().header("answer-with", header).body(Chunks::default()).unwrap());
+        assert_eq!(response.headers()["vary"], "Accept, origin, Cookie, Sec-Fetch-Site", "{header}");
+    }
+    let read = Request::get("/").header("accept", "text/event-stream").extension(Caller::Session(SESSION));
+    let response = bench.send(read.body(Chunks::default()).unwrap());
     assert_eq!(response.headers()["vary"], "Accept, origin, Cookie, Sec-Fetch-Site");
-    // Nothing was looked at, so nothing is added.
     let response = bench.send(Request::get("/").body(Chunks::default()).unwrap());
     assert_eq!(response.headers()["vary"], "Accept, origin");
+}
+
+/// A server may say who calls by something of its own, and then what stands in the extensions says nothing.
+#[test]
+fn who_calls_may_be_found_by_the_server() {
+    let mut bench = Bench::new();
+    bench.layer = bench.layer.caller(|headers, _| match headers.get("who")?.as_bytes() {
+        b"anonymous" => Some(Caller::Anonymous),
+        b"bearer" => Some(Caller::Bearer),
+        _ => Some(Caller::Session(SESSION)),
+    });
+    let status = |who: &'static str, token: &str| {
+        let mut request = Request::post("/").header("origin", "https://h").extension(Caller::<Bytes>::Bearer);
+        if !who.is_empty() {
+            request = request.header("who", who);
+        }
+        if !token.is_empty() {
+            request = request.header("x-csrf-token", token);
+        }
+        bench.send(request.body(Chunks::default()).unwrap()).status().as_u16()
+    };
+    let token = bench.token();
+    assert_eq!([status("anonymous", ""), status("bearer", "")], [200, 200]);
+    assert_eq!([status("session", ""), status("session", token.as_str())], [403, 200]);
+    assert_eq!(status("", token.as_str()), 500, "nobody knows who calls: nothing changes");
 }
 
 #[test]

@@ -11,7 +11,7 @@ mod trace;
 pub(crate) mod user;
 
 pub(crate) use model::traces_agree;
-pub(crate) use subject::{Subject, actor, key, new_session, new_user};
+pub(crate) use subject::{ABSOLUTE, Subject, actor, key, new_session, new_token, new_user};
 
 /// Makes a test of each case, for the store of accounts that the function at this path makes.
 macro_rules! accounts_conformance {
