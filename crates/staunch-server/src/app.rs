@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use staunch_bounded::Census;
+use staunch_bounded::{Census, fault_point};
 use staunch_engine::Engine;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -108,7 +108,11 @@ impl App {
         F: FnOnce() -> T + Send + 'static,
     {
         let turn = self.turn().await;
+        fault_point!("server.blocking").map_err(Refusal::internal)?;
         let work = move || {
+            if let Err(fault) = fault_point!("server.thread") {
+                panic!("{fault}");
+            }
             let value = work();
             drop(turn);
             value

@@ -28,7 +28,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use staunch_bounded::Census;
+use staunch_bounded::{Census, fault_point};
 use staunch_engine::{Kind, Limits, Tasks};
 use staunch_guard::Proxies;
 use staunch_guard::csrf::{Counters, Origins, PreSession, SystemRandom};
@@ -142,7 +142,10 @@ impl Auth {
         }
         let change = change(Arc::clone(&self.accounts), Arc::clone(&self.sessions), Arc::clone(&self.tokens));
         let task = self.tasks.spawn(Kind::Account, async move {
-            let done = change.await;
+            let done = match fault_point!("server.account") {
+                Ok(()) => change.await,
+                Err(fault) => Err(StoreError::Failed(fault.to_string())),
+            };
             drop(room);
             done
         });

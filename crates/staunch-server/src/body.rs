@@ -10,7 +10,7 @@ use http_body_util::BodyExt;
 use hyper::body::Body;
 use serde::de::{DeserializeOwned, Error};
 use serde_path_to_error::Segment;
-use staunch_bounded::{Budget, Charge};
+use staunch_bounded::{Budget, Charge, fault_point};
 use zeroize::Zeroizing;
 
 use crate::auth::Caller;
@@ -116,6 +116,7 @@ impl Bodies {
         while let Some(frame) = body.frame().await {
             // The client went away or sent nonsense as chunks: nobody reads the answer, hyper closes.
             let frame = frame.map_err(|error| Refusal::new(Code::InvalidBody).detail(error))?;
+            fault_point!("server.body").map_err(|fault| Refusal::new(Code::InvalidBody).detail(fault))?;
             let Ok(chunk) = frame.into_data() else { continue };
             let len = bytes.len() + chunk.len();
             if len > bytes_max {

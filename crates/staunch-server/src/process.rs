@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use staunch_bounded::fault_point;
 use staunch_leak::census::Numbers;
 
 /// Its size and its use of the machine.
@@ -29,6 +30,7 @@ impl Process {
     /// Reads it from `/proc` (proc_pid_stat(5)), some tens of microseconds and a few for each thread; nothing of it waits for a
     /// disk. `boot_seconds` is [`Process::boot`]. `None` where there is no `/proc`.
     pub(crate) fn read(boot_seconds: f64) -> Option<Self> {
+        fault_point!("server.proc").ok()?;
         let mut process = Self::parse(&fs::read_to_string("/proc/self/stat").ok()?, boot_seconds)?;
         let numbers = Numbers::read();
         process.open_fds = numbers.fds?;

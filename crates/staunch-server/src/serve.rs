@@ -14,6 +14,7 @@ use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use staunch_bounded::{Census, fault_point};
 use staunch_engine::{Engine, Kind, Tasks};
 use staunch_store::Accounts;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -36,6 +37,7 @@ use crate::{lookout, pressure};
 pub struct Server {
     local_addr: SocketAddr,
     closed: CancellationToken,
+    census: Arc<Census>,
     room: Room,
     debug: Option<(Room, DebugListen)>,
 }
@@ -92,6 +94,7 @@ pub async fn bind_with(
     let (times, connections_max) = (Times::default(), engine.limits().connections_max);
     let tasks = engine.tasks().clone();
     let (router, app) = build(engine.clone(), accounts, config, times).await?;
+    fault_point!("server.bind").map_err(io::Error::from)?;
     let listener = TcpListener::bind(config.listen).await?;
     let closed = app.auth.mode.closed().clone();
     let debug = match &config.debug_listen {
@@ -103,8 +106,9 @@ pub async fn bind_with(
         tasks.spawn(Kind::Pressure, pressure::watch(engine, ceiling.clone(), server.room.stop.clone()));
     }
     tasks.spawn(Kind::Sweep, sweep(Arc::clone(&app.auth), server.room.stop.clone()));
+    let census = Arc::clone(&app.census);
     tasks.spawn(Kind::Census, lookout::watch(app, server.room.stop.clone()));
-    Ok(Server { closed, debug, ..server })
+    Ok(Server { closed, debug, census, ..server })
 }
 
 /// Serves `router` at `listener`, as tasks of `tasks`.
@@ -118,7 +122,7 @@ pub(crate) fn serve(
 ) -> io::Result<Server> {
     let local_addr = listener.local_addr()?;
     let room = open(Door::Tcp(listener), router, tasks, connections_max, times, tally);
-    Ok(Server { local_addr, closed: CancellationToken::new(), room, debug: None })
+    Ok(Server { local_addr, closed: CancellationToken::new(), census: Arc::default(), room, debug: None })
 }
 
 /// Serves `router` to whoever comes by `door`, as tasks of `tasks`.
@@ -137,7 +141,12 @@ pub(crate) fn open(
     };
     let (stop, places) = (room.stop.clone(), Arc::clone(&room.places));
     let shell = Shell { router, tasks: tasks.clone(), stop, room: places, times, tally };
-    tasks.spawn(Kind::Listener, shell.accept(door));
+    // A server that hears nobody must not look as if it lived: if this panics all stops, and the process ends.
+    let alarm = tasks.token().clone().drop_guard();
+    tasks.spawn(Kind::Listener, async move {
+        shell.accept(door).await;
+        alarm.disarm();
+    });
     room
 }
 
@@ -179,6 +188,16 @@ impl Server {
         self.closed.cancelled().await;
     }
 
+    /// All bounded containers and budgets of the server and its engine.
+    pub fn census(&self) -> &Arc<Census> {
+        &self.census
+    }
+
+    /// Bytes held on all budgets: 0 once it is closed.
+    pub fn budget_bytes(&self) -> u64 {
+        self.census.counts().iter().filter(|count| count.entries.is_none()).map(|count| count.bytes).sum()
+    }
+
     /// Stops listening, ends the event streams, lets requests in work finish for a few seconds, and cuts what is left. No connection
     /// is open when this returns.
     pub async fn close(&self) {
@@ -208,7 +227,9 @@ impl Shell {
             let next = async {
                 let room = Arc::clone(&self.room).acquire_owned().await;
                 let room = room.expect("never fails, because nobody closes this semaphore");
-                (room, door.accept().await)
+                let accepted = door.accept().await;
+                let accepted = accepted.and_then(|accepted| Ok(fault_point!("listener.accept").map(|()| accepted)?));
+                (room, accepted)
             };
             let (room, accepted) = tokio::select! {
                 () = self.stop.cancelled() => return,

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use staunch_bounded::fault_point;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
@@ -66,12 +67,22 @@ impl<S: AsyncRead + Unpin> Impatient<S> {
 
 impl<S: AsyncRead + Unpin> AsyncRead for Impatient<S> {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_read(context, buf)
+        let before = buf.filled().len();
+        let read = Pin::new(&mut self.inner).poll_read(context, buf);
+        if read.is_ready() && buf.filled().len() > before {
+            // Behind the read: a point for each that brings something, however often it is polled.
+            fault_point!("server.read")?;
+        }
+        read
     }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Impatient<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        if !self.waiting {
+            // A write that waits is the same one when it is polled again.
+            fault_point!("server.write")?;
+        }
         let written = Pin::new(&mut self.inner).poll_write(context, buf);
         self.judge(context, written)
     }
@@ -97,6 +108,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Impatient<S> {
         context: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if !self.waiting {
+            fault_point!("server.write")?;
+        }
         let written = Pin::new(&mut self.inner).poll_write_vectored(context, bufs);
         self.judge(context, written)
     }

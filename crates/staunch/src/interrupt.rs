@@ -2,6 +2,8 @@
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use staunch_bounded::fault_point;
+
 use crate::failure::Failure;
 
 /// SIGINT, SIGTERM and SIGHUP, caught from the moment this is made.
@@ -15,8 +17,12 @@ pub(crate) struct Interrupts {
 impl Interrupts {
     /// Begins to catch. From now on none of them ends the process by itself.
     pub(crate) fn new() -> Result<Self, Failure> {
-        let listen =
-            |kind| signal(kind).map_err(|error| Failure::broken(format!("cannot listen for signals: {error}")));
+        let listen = |kind| {
+            fault_point!("serve.signals")
+                .map_err(std::io::Error::from)
+                .and_then(|()| signal(kind))
+                .map_err(|error| Failure::broken(format!("cannot listen for signals: {error}")))
+        };
         let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
         Ok(Self {
             hup: if ignores_hangup(&status) { None } else { Some(listen(SignalKind::hangup())?) },

@@ -28,5 +28,13 @@ fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|word| word == "__keep") {
         return staunch_engine::runner::keep();
     }
+    // Nothing at all, but in what is built for the tests of faults.
+    staunch_bounded::arm_faults!(std::env::var("STAUNCH_FAULTS").ok().as_deref(), |fault| {
+        std::io::Write::write_all(&mut std::io::stderr(), format!("fault {} {}\n", fault.hit, fault.point).as_bytes())
+            .unwrap_or_default();
+        if std::env::var("STAUNCH_FAULTS").is_ok_and(|plan| plan.starts_with("tell")) {
+            rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::TERM).unwrap_or_default();
+        }
+    });
     cmd::main()
 }

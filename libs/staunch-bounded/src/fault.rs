@@ -75,3 +75,31 @@ macro_rules! fault_point {
         ::core::result::Result::<(), $crate::Fault>::Ok(())
     }};
 }
+
+/// Arms a program by a text, as [`faults::arm_by_text`](crate::faults::arm_by_text) has it, and calls the second argument, a
+/// `fn(Fault)`, at each failure. Nothing at all, and neither argument is looked at, unless the feature `faults` is on.
+///
+/// ```
+/// staunch_bounded::arm_faults!(std::env::var("FAULTS").ok().as_deref(), |fault| panic!("{fault}"));
+/// ```
+#[cfg(feature = "faults")]
+#[macro_export]
+macro_rules! arm_faults {
+    ($text:expr, $listener:expr) => {
+        if let ::core::option::Option::Some(text) = $text {
+            $crate::faults::on_failure($listener);
+            ::core::assert!($crate::faults::arm_by_text(text), "this is no plan of faults: {text}");
+        }
+    };
+}
+
+/// Nothing at all, and neither argument is looked at, unless the feature `faults` is on.
+///
+/// ```
+/// staunch_bounded::arm_faults!(std::env::var("FAULTS").ok().as_deref(), |fault| panic!("{fault}"));
+/// ```
+#[cfg(not(feature = "faults"))]
+#[macro_export]
+macro_rules! arm_faults {
+    ($text:expr, $listener:expr) => {};
+}

@@ -14,6 +14,8 @@ pub enum Manner {
     Panic,
     /// It calls this first, which may end the process, and returns the [`Fault`] if it comes back.
     Call(fn()),
+    /// Nothing fails; only who listens by [`on_failure`] hears of it: to do something else to the process at that moment.
+    Tell,
 }
 
 /// Which hits fail, and how. Hits of all points are counted together, from 0.
@@ -58,6 +60,12 @@ enum Aim {
 static ARMED: AtomicBool = AtomicBool::new(false);
 static HITS: AtomicU64 = AtomicU64::new(0);
 static STATE: Mutex<Option<Armed>> = Mutex::new(None);
+/// Points whose names begin so are counted; all, if there is none.
+static ONLY: Mutex<Vec<String>> = Mutex::new(Vec::new());
+/// How many [`Quiet`]s there are.
+static QUIET: AtomicU64 = AtomicU64::new(0);
+/// Who hears of failures.
+static LISTENER: Mutex<Option<fn(Fault)>> = Mutex::new(None);
 
 /// From now on points fail by this plan, in every thread; the count of hits begins at 0.
 ///
@@ -114,6 +122,76 @@ pub fn disarm() -> Told {
     Told { hits: HITS.load(Ordering::SeqCst), failed }
 }
 
+/// From now on only points count whose names begin with one of these; without any, all do. Points of other parts of the program are
+/// then as if they were not there.
+///
+/// ```
+/// use staunch_bounded::{Budget, faults::{self, Manner, Plan}};
+/// faults::only(&["log."]);
+/// faults::arm(Plan { first: 0, from_then_on: true, manner: Manner::Error });
+/// assert!(Budget::root("process", 100).try_reserve(10).is_ok());
+/// assert_eq!(faults::disarm().hits, 0);
+/// ```
+pub fn only(prefixes: &[&str]) {
+    *locked(&ONLY) = prefixes.iter().map(|prefix| (*prefix).to_owned()).collect();
+}
+
+/// While it lives no point is counted and none fails: for what a scenario has to do before and after what is swept.
+#[derive(Debug)]
+pub struct Quiet(());
+
+/// No point counts until what is returned is dropped.
+#[must_use]
+pub fn quiet() -> Quiet {
+    QUIET.fetch_add(1, Ordering::SeqCst);
+    Quiet(())
+}
+
+impl Drop for Quiet {
+    fn drop(&mut self) {
+        QUIET.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// Calls this at each failure, before it happens, in whichever thread it is.
+pub fn on_failure(listener: fn(Fault)) {
+    *locked(&LISTENER) = Some(listener);
+}
+
+/// Arms by a text, so that a whole program can be swept by what its environment says: a manner (`error`, `errors` from then on,
+/// `panic`, `tell`), `@` and the number of the first hit that fails, and, after a colon, the beginnings of names that count.
+/// Whether it was understood; otherwise nothing is armed.
+///
+/// ```
+/// use staunch_bounded::{Budget, faults};
+/// assert!(!faults::arm_by_text("error"));
+/// assert!(faults::arm_by_text("error@1:budget.,log."));
+/// let budget = Budget::root("process", 100);
+/// assert_eq!([1, 1].map(|bytes| budget.try_reserve(bytes).is_ok()), [true, false]);
+/// # faults::disarm();
+/// ```
+pub fn arm_by_text(text: &str) -> bool {
+    let (plan, prefixes) = text.split_once(':').unwrap_or((text, ""));
+    let Some((manner, first)) = plan.split_once('@') else { return false };
+    let Ok(first) = first.parse() else { return false };
+    let (manner, from_then_on) = match manner {
+        "error" => (Manner::Error, false),
+        "errors" => (Manner::Error, true),
+        "panic" => (Manner::Panic, false),
+        "tell" => (Manner::Tell, false),
+        _ => return false,
+    };
+    only(&prefixes.split(',').filter(|prefix| !prefix.is_empty()).collect::<Vec<_>>());
+    arm(Plan { first, from_then_on, manner });
+    true
+}
+
+/// Whether a point counts now.
+fn counts(point: &str) -> bool {
+    let only = locked(&ONLY);
+    QUIET.load(Ordering::SeqCst) == 0 && (only.is_empty() || only.iter().any(|prefix| point.starts_with(prefix)))
+}
+
 /// No point fails until [`resume`], and none is counted: what is armed stays so. For a look at what a failure has left behind.
 pub fn suspend() {
     ARMED.store(false, Ordering::SeqCst);
@@ -143,7 +221,7 @@ pub fn resume() {
 /// # Panics
 /// The plan says so.
 pub fn hit(point: &'static str) -> Result<(), Fault> {
-    if !ARMED.load(Ordering::SeqCst) {
+    if !ARMED.load(Ordering::SeqCst) || !counts(point) {
         return Ok(());
     }
     let (manner, fault) = {
@@ -157,7 +235,12 @@ pub fn hit(point: &'static str) -> Result<(), Fault> {
         armed.failed.get_or_insert(fault);
         (armed.manner, fault)
     };
+    let listener = *locked(&LISTENER);
+    if let Some(listener) = listener {
+        listener(fault);
+    }
     match manner {
+        Manner::Tell => Ok(()),
         Manner::Error => Err(fault),
         Manner::Panic => panic!("{fault}"),
         Manner::Call(call) => {
@@ -189,7 +272,11 @@ impl Armed {
     }
 }
 
-/// A poisoned lock is as good as any: nothing panics while it is held.
 fn state() -> MutexGuard<'static, Option<Armed>> {
-    STATE.lock().unwrap_or_else(PoisonError::into_inner)
+    locked(&STATE)
+}
+
+/// A poisoned lock is as good as any: nothing panics while it is held.
+fn locked<T>(lock: &'static Mutex<T>) -> MutexGuard<'static, T> {
+    lock.lock().unwrap_or_else(PoisonError::into_inner)
 }

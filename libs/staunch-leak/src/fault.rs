@@ -7,6 +7,7 @@
 mod broken;
 mod cancel;
 mod crash;
+mod cuts;
 mod measured;
 mod named;
 mod sweep;
@@ -14,6 +15,7 @@ mod sweep;
 pub use broken::{Blame, Broken, Swept};
 pub use cancel::{Cut, CutShort, all_cancellations, block_on};
 pub use crash::{Crash, all_crashes, is_victim, victim};
+pub use cuts::all_cuts;
 pub use named::{Reach, named_crashes, named_faults};
 pub use staunch_bounded::Fault;
 pub use staunch_bounded::faults;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use argon2::password_hash::phc;
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
-use staunch_bounded::Budget;
+use staunch_bounded::{Budget, fault_point};
 use staunch_engine::{PASSWORD_BYTES, Tasks};
 use staunch_guard::csrf::{Random, SystemRandom};
 use staunch_store::PasswordHash;
@@ -173,8 +173,12 @@ impl Passwords {
             turn.map_err(|_| busy())?.expect("never fails, because nobody closes this semaphore")
         };
         let charge = self.budget.try_reserve(PASSWORD_BYTES).map_err(|_| busy())?;
+        fault_point!("server.password").map_err(Refusal::internal)?;
         let hashes = Arc::clone(&self.hashes);
         let work = move || {
+            if let Err(fault) = fault_point!("server.hash") {
+                panic!("{fault}");
+            }
             let done = work();
             hashes.fetch_add(1, Ordering::Relaxed);
             drop((charge, turn));

@@ -4,6 +4,7 @@ use std::fmt;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use staunch_bounded::fault_point;
 use staunch_guard::csrf::{Random, SystemRandom};
 use staunch_store::Fingerprint;
 use zeroize::Zeroizing;
@@ -19,6 +20,7 @@ pub(crate) struct Ticket(Zeroizing<String>);
 impl Ticket {
     /// A new one.
     pub(crate) fn generate() -> Result<Self, Refusal> {
+        fault_point!("server.random").map_err(Refusal::internal)?;
         let mut bytes = Zeroizing::new([0; BYTES]);
         SystemRandom.fill(bytes.as_mut_slice()).map_err(Refusal::internal)?;
         Ok(Self(Zeroizing::new(URL_SAFE_NO_PAD.encode(bytes.as_slice()))))

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use staunch_bounded::fault_point;
 use staunch_guard::csrf::{Random, SystemRandom};
 use staunch_store::Fingerprint;
 use zeroize::Zeroizing;
@@ -28,6 +29,7 @@ impl ApiToken {
         let mut text = Zeroizing::new(String::with_capacity(CHARS));
         text.push_str(PREFIX);
         let mut bytes = Zeroizing::new([0; 64]);
+        fault_point!("server.random").map_err(Refusal::internal)?;
         while text.len() < PREFIX.len() + CHANCE_CHARS {
             SystemRandom.fill(bytes.as_mut_slice()).map_err(Refusal::internal)?;
             // 248 is the largest multiple of 62 in a byte: what is above would make some characters likelier.

@@ -346,3 +346,46 @@ fn loopback_is_loopback() {
         assert!(!is_loopback(no.parse().unwrap()), "{no}");
     }
 }
+
+/// Times so short that a gate can wait for each of them many times over.
+fn hasty() -> Times {
+    let short = Duration::from_millis(20);
+    Times { head: short, body: short, stall: short, ..quick() }
+}
+
+staunch_leak::alone! {
+    /// Cut by the server's clocks: one that does not read, one whose head and one whose body does not come.
+    fn ground_g8_clients_that_are_cut_for_being_slow_leave_nothing() {
+        let keep_alive = Duration::from_millis(10);
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        let runtime = builder.worker_threads(1).enable_all().thread_keep_alive(keep_alive).build().unwrap();
+        let stand = runtime.block_on(stand(8, hasty()));
+        let (handle, metrics) = (runtime.handle().clone(), runtime.metrics());
+        let tally = Arc::clone(&stand.tally);
+        let options = staunch_leak::Options::default()
+            .between_looks(move || handle.block_on(async { tokio::time::sleep(Duration::from_millis(2)).await }))
+            .budget(stand.bodies.budget())
+            .counter("connections", move || tally.connections())
+            .counter("tasks alive", move || metrics.num_alive_tasks() as u64);
+        let body = "POST /body HTTP/1.1\r\nhost: localhost\r\ncontent-type: text/yaml\r\ncontent-length: 9\r\n\r\nab";
+        let flat = staunch_leak::no_growth(&options, || {
+            runtime.block_on(async {
+                let accepted = stand.tally.accepted();
+                let mut sockets = Vec::new();
+                for sent in ["GET /flood HTTP/1.1\r\nhost: localhost\r\n\r\n", "GET / HTTP/1.1\r\nhost: lo", body, ""] {
+                    let mut socket = stand.connect().await;
+                    socket.write_all(sent.as_bytes()).await.unwrap();
+                    sockets.push(socket);
+                }
+                until(|| stand.tally.accepted() == accepted + 4).await;
+                // Whoever was answered is waited for to close in turn, as far as a second goes.
+                for mut socket in sockets.drain(1..) {
+                    read_all(&mut socket).await;
+                }
+                until(|| stand.tally.connections() == 0).await;
+            });
+        });
+        flat.unwrap_or_else(|growth| panic!("{growth}"));
+        runtime.block_on(stand.close());
+    }
+}

@@ -1,5 +1,6 @@
 //! One run of a live stream: its events, and the logs of some of its steps.
 
+use staunch_bounded::fault_point;
 use staunch_engine::Watch;
 use staunch_flow::StepIndex;
 use staunch_store::{EventRow, RunId, RunState};
@@ -136,6 +137,7 @@ impl Follow {
     /// says that it ended.
     pub(super) async fn advance(&mut self, app: &App, page: &mut Page) -> Result<(), Refusal> {
         if std::mem::take(&mut self.suspect) {
+            fault_point!("server.sse.run").map_err(Refusal::internal)?;
             // A run that retention has removed is over too.
             let row = app.engine.store().run(self.run).await?;
             self.row_ended = row.is_none_or(|row| row.state == RunState::Ended);
@@ -159,6 +161,7 @@ impl Follow {
 
     /// Reads which attempts there are.
     async fn refresh(&mut self, app: &App, page: &mut Page) -> Result<(), Refusal> {
+        fault_point!("server.sse.attempts").map_err(Refusal::internal)?;
         let wanted: Vec<_> = self.logs.iter().map(|log| log.step).collect();
         let begun = steps::begun(app, self.run, &wanted).await?;
         for log in &mut self.logs {
@@ -173,6 +176,7 @@ impl Follow {
         if self.ended {
             return Ok(false);
         }
+        fault_point!("server.sse.events").map_err(Refusal::internal)?;
         let max = if self.told.is_some() { EVENTS_TOLD } else { EVENTS_SEEN };
         let rows = app.engine.store().events(self.run, self.seq, max).await?;
         if rows.is_empty() {

@@ -38,13 +38,18 @@ impl Bed {
 
     /// As [`Bed::with`], with another configuration; the port is any.
     pub(crate) async fn configured(workflows: &[(&str, &str)], limits: Limits, config: ServerConfig) -> Self {
-        let data = TempDir::new().unwrap();
+        let data = TempDir::with_prefix(Self::prefix()).unwrap();
         let directory = data.path().join("workflows");
         std::fs::create_dir(&directory).unwrap();
         for (name, text) in workflows {
             std::fs::write(directory.join(format!("{name}.yaml")), text).unwrap();
         }
         Self::open(data, limits, config).await
+    }
+
+    /// How the directories of this process's beds begin.
+    pub(crate) fn prefix() -> String {
+        format!("staunch-bed-{}-", std::process::id())
     }
 
     async fn open(data: TempDir, limits: Limits, config: ServerConfig) -> Self {
@@ -82,6 +87,11 @@ impl Bed {
 
     pub(crate) fn server(&self) -> &Server {
         &self.server
+    }
+
+    /// Where it keeps everything.
+    pub(crate) fn data(&self) -> &std::path::Path {
+        self.data.path()
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
@@ -139,10 +149,18 @@ impl Bed {
     }
 
     async fn stop(self) -> TempDir {
+        let tasks = self.engine.tasks().clone();
+        let data = self.stop_after_panics().await;
+        assert_eq!(tasks.panics(), 0);
+        data
+    }
+
+    /// Stops all, and nothing is left, though tasks have panicked on purpose.
+    pub(crate) async fn stop_after_panics(self) -> TempDir {
         let left = timeout(LONG, self.engine.close()).await.expect("it closes");
         assert_eq!(left, CloseCount::default(), "something is left");
+        assert_eq!(self.server.budget_bytes(), 0);
         assert!(self.engine.feed().is_empty());
-        assert_eq!(self.engine.tasks().panics(), 0);
         assert!(tokio::net::TcpStream::connect(self.address()).await.is_err(), "nobody listens");
         self.data
     }

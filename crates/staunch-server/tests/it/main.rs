@@ -10,6 +10,7 @@ mod bed;
 mod client;
 mod csrf;
 mod debug;
+mod growth;
 mod live;
 mod logs;
 mod memory;
@@ -21,4 +22,9 @@ mod secrets;
 mod sessions;
 mod setup;
 mod stop;
+mod sweeps;
 mod tokens;
+
+/// For the gates of growth; the others do not mind.
+#[global_allocator]
+static COUNTING: staunch_leak::Counting = staunch_leak::Counting::new();

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use staunch_bounded::fault_point;
 use staunch_engine::{Engine, EngineConfig, Limits};
 use staunch_store::{Durability, Logs, Opening, Sqlite, Store, StoreError};
 use tempfile::TempDir;
@@ -102,7 +103,8 @@ pub(crate) fn left_over(count: &staunch_engine::CloseCount) -> Failure {
 
 /// Makes a data directory for its user alone: what steps said and hashes of passwords are in it. One that is there stays as it is.
 pub(crate) fn make_data(directory: &Path) -> Result<(), Failure> {
-    let made = DirBuilder::new().recursive(true).mode(0o700).create(directory);
+    let made = fault_point!("serve.data").map_err(std::io::Error::from);
+    let made = made.and_then(|()| DirBuilder::new().recursive(true).mode(0o700).create(directory));
     made.map_err(|error| Failure::file("make", directory, &error))
 }
 

@@ -5,6 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
 
+use staunch_bounded::fault_point;
 use tempfile::TempDir;
 
 use crate::failure::Failure;
@@ -19,7 +20,8 @@ const LOOKED_AT_MAX: usize = 10_000;
 /// many runs are killed does not fill up.
 pub(crate) fn temporary(prefix: &str) -> Result<TempDir, Failure> {
     let all = std::env::temp_dir();
-    let made = tempfile::Builder::new().prefix(prefix).tempdir_in(&all);
+    let made = fault_point!("serve.temporary").map_err(std::io::Error::from);
+    let made = made.and_then(|()| tempfile::Builder::new().prefix(prefix).tempdir_in(&all));
     let made = made.map_err(|error| Failure::file("make a directory in", &all, &error))?;
     if let Ok(own) = fs::symlink_metadata(made.path()) {
         sweep(&all, prefix, &own);

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use staunch_bounded::{Budget, fault_point};
 use staunch_engine::{CloseCount, Engine, EngineConfig};
 use staunch_server::{Allocator, BindError, Ceiling, Gauge, Server, ServerConfig, WatchConfig, bind_with};
 use staunch_store::{Accounts, Durability, Sqlite, Store};
@@ -95,7 +96,9 @@ impl Place {
         };
         // First: the directory of workflows may lie in it.
         make_data(&data)?;
-        std::fs::create_dir_all(&workflows).map_err(|error| Failure::file("make", &workflows, &error))?;
+        let made = fault_point!("serve.workflows").map_err(std::io::Error::from);
+        let made = made.and_then(|()| std::fs::create_dir_all(&workflows));
+        made.map_err(|error| Failure::file("make", &workflows, &error))?;
         if demo {
             demo::write(&workflows)?;
         }
@@ -136,17 +139,23 @@ async fn serve(
     notify::notify("READY=1");
     let signal = loop {
         tokio::select! {
-            signal = stop.next() => break signal,
+            signal = stop.next() => break Some(signal),
+            // A task without which nothing works has panicked, which its log line says.
+            () = engine.tasks().token().cancelled() => break None,
             () = spent(link.as_ref(), &server) => link = None,
         }
     };
     notify::notify("STOPPING=1");
     // Its file goes before anything that may take long.
     drop(link);
-    terminal.line(format_args!("{signal}: closing; once more stops at once"));
+    let said = signal.unwrap_or("stopped by itself");
+    terminal.line(format_args!("{said}: closing; once more stops at once"));
     terminal.flush();
     tokio::select! {
-        count = close(&server, &engine) => Ok(counted(&count, terminal)),
+        count = close(&server, &engine) => match (counted(&count, terminal), signal) {
+            (Exit::Ok, None) => Err(Failure::broken("the server stopped by itself: a part of it failed, see the log")),
+            (exit, _) => Ok(exit),
+        },
         signal = stop.next() => {
             Err(Failure::new(Exit::Interrupted, format!("{signal} once more: stopped without closing; the store recovers at the next start")))
         }
@@ -253,7 +262,16 @@ fn environment() -> Vec<(OsString, OsString)> {
 /// The server first, so that no request sees an engine that is closing.
 async fn close(server: &Server, engine: &Engine) -> CloseCount {
     server.close().await;
-    engine.close().await
+    // A test leaves a byte behind here, to see that it is counted.
+    let left = fault_point!("serve.left").is_err().then(|| Budget::root("left behind", 1));
+    let held = left.as_ref().map(|left| {
+        server.census().register(left);
+        left.try_reserve(1)
+    });
+    let count = engine.close().await;
+    let count = CloseCount { budget_bytes: count.budget_bytes.max(server.budget_bytes()), ..count };
+    drop(held);
+    count
 }
 
 fn counted(count: &CloseCount, terminal: &mut Terminal) -> Exit {

@@ -4,6 +4,8 @@ use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write};
 use std::path::Path;
 
+use staunch_bounded::fault_point;
+
 use crate::failure::Failure;
 
 /// The files: name and text.
@@ -18,11 +20,9 @@ pub(super) fn write(directory: &Path) -> Result<(), Failure> {
     std::fs::create_dir_all(directory).map_err(|error| Failure::file("make", directory, &error))?;
     for (name, text) in FILES {
         let path = directory.join(name);
-        let written = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .open(&path)
-            .and_then(|mut file| file.write_all(text.as_bytes()));
+        let opened = fault_point!("serve.demo").map_err(std::io::Error::from);
+        let opened = opened.and_then(|()| OpenOptions::new().write(true).create_new(true).open(&path));
+        let written = opened.and_then(|mut file| file.write_all(text.as_bytes()));
         match written {
             Err(error) if error.kind() != ErrorKind::AlreadyExists => {
                 return Err(Failure::file("write", &path, &error));

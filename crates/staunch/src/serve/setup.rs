@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use staunch_bounded::fault_point;
 use staunch_server::{SETUP_TTL, open_setup};
 use staunch_store::Accounts;
 use tokio::time::{Instant, sleep};
@@ -78,12 +79,15 @@ impl Drop for SetupLink {
 
 /// Only for the eyes of the server's user, from the first moment on: a file that is there already is never written to.
 fn write(path: &Path, url: &str) -> io::Result<()> {
+    fault_point!("serve.link.make")?;
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    fault_point!("serve.link.write")?;
     file.write_all(format!("{url}\n").as_bytes())
 }
 
 fn remove(path: &Path) {
-    match std::fs::remove_file(path) {
+    let removed = fault_point!("serve.link.remove").map_err(io::Error::from).and_then(|()| std::fs::remove_file(path));
+    match removed {
         Err(error) if error.kind() != ErrorKind::NotFound => {
             tracing::warn!("{} cannot be removed: {error}", path.display());
         }

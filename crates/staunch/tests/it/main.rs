@@ -28,5 +28,6 @@ mod serve;
 mod setup;
 mod signals;
 mod soak;
+mod sweeps;
 mod terminal;
 mod validate;

@@ -5,6 +5,7 @@ mod clock;
 mod floods;
 mod growth;
 mod layer;
+mod layers;
 mod numbers;
 mod oracle;
 mod vectors;

@@ -120,6 +120,18 @@ impl Options {
         self
     }
 
+    /// Does this between two looks, in place of waiting for two milliseconds: a runtime that keeps closed sockets until it turns
+    /// again, say, is to be turned. It should take about as long.
+    ///
+    /// ```
+    /// let options = staunch_leak::Options::default().between_looks(std::thread::yield_now);
+    /// # drop(options);
+    /// ```
+    pub fn between_looks(mut self, pause: impl Fn() + 'static) -> Self {
+        self.pause = Pause(Box::new(pause));
+        self
+    }
+
     /// A gate that is blind must not pass.
     pub(crate) fn must_see(&self) {
         assert!(
