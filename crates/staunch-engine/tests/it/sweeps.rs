@@ -169,7 +169,7 @@ fn sweep(
     swept.unwrap_or_else(|broken| panic!("{broken}\n{}", life::wrong()))
 }
 
-const NONE: Manners = Manners { once: false, from_then_on: false, panic: false, may_recover: false };
+const NONE: Manners = Manners { once: false, from_then_on: false, panic: false, may_recover: false, in_turn: false };
 const ONCE: Manners = Manners { once: true, ..NONE };
 const FROM_THEN_ON: Manners = Manners { from_then_on: true, ..NONE };
 const PANIC: Manners = Manners { panic: true, ..NONE };

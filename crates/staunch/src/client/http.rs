@@ -153,14 +153,6 @@ impl Client {
         Ok(answer.into_body().into_reader())
     }
 
-    /// What the server measures, in the text format of OpenMetrics.
-    pub(crate) fn metrics(&self) -> Result<String, Failure> {
-        let url = format!("{}/metrics", self.base);
-        let answer = self.accept(self.retry(|| self.getting(&url).call())?)?;
-        let mut body = answer.into_body();
-        body.with_config().limit(ANSWER_BYTES_MAX).read_to_string().map_err(|error| self.unreachable(&error))
-    }
-
     /// The full id of a run that was named by its id, a part of it, or `@last`.
     pub(crate) fn resolve(&self, given: &str) -> Result<String, Failure> {
         if given.parse::<RunId>().is_ok() {
