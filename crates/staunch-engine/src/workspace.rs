@@ -112,31 +112,31 @@ impl Work {
     /// The run is over: what it has here is to be removed, see [`Work::clear`]. Nothing is kept for a run that has nothing here.
     pub(crate) fn end(&self, run: RunId) {
         let mut homes = self.homes();
-        if homes.open.contains_key(&run) {
+        if homes.open.contains_key(&run) && homes.over.len() < OVER_MAX {
             homes.over.push_back(run);
         }
     }
 
     /// Removes what runs that are over have here. What cannot be removed waits for the next call. Blocking.
     pub(crate) fn clear(&self) {
-        // One by one, and counted before: should one of them panic, the others stay in the list, and what is put back waits.
         let mut left = self.homes().over.len();
         while left > 0
             && let Some(run) = self.next_over()
         {
             left -= 1;
-            if let Err(error) = self.remove(run) {
-                tracing::warn!(%run, %error, "a workspace could not be removed; it is tried again");
-                let mut homes = self.homes();
-                if homes.over.len() < OVER_MAX {
-                    homes.over.push_back(run);
-                }
+            match self.remove(run) {
+                Ok(()) => self.homes().over.retain(|over| *over != run),
+                Err(error) => tracing::warn!(%run, %error, "a workspace could not be removed; it is tried again"),
             }
         }
     }
 
+    /// The first of those to be removed. It stays among them, as the last, until it is: even a panic loses none.
     fn next_over(&self) -> Option<RunId> {
-        self.homes().over.pop_front()
+        let mut homes = self.homes();
+        let run = homes.over.pop_front()?;
+        homes.over.push_back(run);
+        Some(run)
     }
 
     /// Removes what is put aside: nothing is left in the work directory but homes of runs that go on in a later life. Blocking.

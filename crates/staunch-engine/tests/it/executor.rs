@@ -223,6 +223,17 @@ staunch_leak::alone! {
         room.close();
     }
 
+    /// Attempts are its own, and it never hears of them: it joins again under another name, which frees them.
+    fn ground_g6_executor_whose_claim_gets_lost() {
+        let room = Room::new();
+        room.rounds(&room.options().warm_ups(2).rounds(3), || {
+            let view = room.round(Some(At("engine.claim_answer", 0)), SAYS, &nobody);
+            assert_eq!(bed::summary(&view), "succeeded: say succeeded 1", "{view:#?}");
+            is_whole(&view);
+        });
+        room.close();
+    }
+
     fn ground_g6_executor_whose_run_is_run_again() {
         let room = Room::new();
         let text = "steps:\n  - { id: a, run: ':' }\n  - { id: b, run: 'touch x; exit 3' }\n";
