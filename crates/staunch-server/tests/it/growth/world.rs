@@ -140,10 +140,12 @@ impl World {
     /// The writer looks at its log after some rows, checkpoints it after some pages, and begins it anew when it has nothing else to do:
     /// by a statement each.
     async fn warm_writer(&self) {
+        // Two at once are a group, whose operations are undone one by one if need be.
+        for _ in 0..LINES / 10 {
+            join_all((0..CLIENTS).map(|_| self.write())).await;
+        }
         for _ in 0..LINES {
-            let (actor, about) = (Actor::server(), "x".repeat(64));
-            let line = AuditEntry { actor, action: "test.warm", about, detail: String::new() };
-            self.bed.accounts.audit(line).await.unwrap();
+            self.write().await;
         }
         let file = self.bed.data().join("staunch.db");
         until("the log is in the file", || pages_to_go(&file) == 0).await;
@@ -217,11 +219,19 @@ impl World {
         }
     }
 
-    /// Waits until no connection is open, and no change of accounts under way.
+    /// A write of its own, behind all others that were on their way to the store.
+    async fn write(&self) {
+        let (actor, about) = (Actor::server(), "x".repeat(64));
+        let line = AuditEntry { actor, action: "test.write", about, detail: String::new() };
+        self.bed.accounts.audit(line).await.unwrap();
+    }
+
+    /// Waits until no connection is open, no change of accounts under way, and none on its way to the store.
     pub(crate) async fn quiet(&self) {
         let busy =
             || self.bed.engine.tasks().alive_by_kind().filter(|(kind, _)| ["connection", "account"].contains(kind));
         until("all requests are over", || busy().map(|(_, alive)| alive).sum::<u64>() == 0).await;
+        self.write().await;
     }
 
     /// Stops all, and nothing is left, though tasks have panicked on purpose.
