@@ -1,7 +1,7 @@
 //! How pressed the process is for memory, and what the engine does about it.
 //!
-//! Somebody else measures, and tells the level by [`crate::Engine::press`]; the loop looks at it where it decides. A level is left at a lower
-//! pressure than it is entered at, so that an action that helps is not taken back at once.
+//! Somebody else measures, and tells the level by [`crate::Engine::press`]; the loop looks at it where it decides. A level is left at a
+//! lower pressure than it is entered at, so that an action that helps is not taken back at once.
 
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
