@@ -13,6 +13,9 @@ use crate::{process, tools};
 /// What is tested unless packages are named: all that can be published alone.
 const PACKAGES: &[&str] = &["staunch-bounded", "staunch-flow", "staunch-guard", "staunch-leak"];
 
+/// The one that brings an allocator of its own.
+const BINARY: &str = "staunch";
+
 /// Frame pointers give whole stacks.
 const FLAGS: &str =
     "-C linker=gcc -C link-arg=-fsanitize=leak -C default-linker-libraries=yes -C force-frame-pointers=yes";
@@ -31,11 +34,21 @@ pub(crate) fn run(packages: &[&str]) -> Result<()> {
     tools::ensure_nextest()?;
     canary_test(&triple).context("LeakSanitizer is blind under the test runner")?;
     println!("lsan: the canaries were caught");
-    let mut tests = cargo(&triple, &["nextest", "run", "--no-tests", "pass"])?;
-    for package in if packages.is_empty() { PACKAGES } else { packages } {
-        tests.args(["--package", package]);
+    let asked = if packages.is_empty() { PACKAGES } else { packages };
+    let (binary, libraries): (Vec<&str>, Vec<&str>) = asked.iter().partition(|package| **package == BINARY);
+    // The binary's own allocator would hide from the sanitizer all that goes by it.
+    for (packages, more) in [(libraries, &[][..]), (binary, &["--no-default-features"][..])] {
+        if packages.is_empty() {
+            continue;
+        }
+        let mut tests = cargo(&triple, &["nextest", "run", "--no-tests", "pass"])?;
+        tests.args(more);
+        for package in packages {
+            tests.args(["--package", package]);
+        }
+        process::run(tests)?;
     }
-    process::run(tests)
+    Ok(())
 }
 
 /// Only for a named target are build scripts and macros left alone, which leak as they please.

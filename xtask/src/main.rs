@@ -1,4 +1,4 @@
-//! Project tasks: `cargo xtask test | tidy | ci | ground | lsan | bench`.
+//! Project tasks: `cargo xtask serve | test | tidy | ci | ground | lsan | bench`.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line talks on its streams")]
 
 mod bench;
@@ -6,6 +6,7 @@ mod ci;
 mod ground;
 mod lsan;
 mod process;
+mod serve;
 mod test;
 mod tidy;
 mod tools;
@@ -15,6 +16,7 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 usage: cargo xtask TASK
 
+  serve [FLAG...]    build the server and run it, installing what the build needs; --demo brings workflows along
   test [--long]      run all tests, installing what they need; --long adds fuzzing and the long variants
   tidy               check walls, lengths, words and habits that no compiler checks
   ci                 format, lints, tidy, tests, documentation: what must pass before a merge
@@ -30,6 +32,7 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let done = match words.as_slice() {
+        ["serve", flags @ ..] => serve::run(flags),
         ["test"] => test::run(false),
         ["test", "--long"] => test::run(true),
         ["tidy"] => tidy::run(),

@@ -38,6 +38,10 @@ pub(crate) const TEST_TOOLS: &[Tool] = &[
     Tool { program: "chromedriver", package: "chromium-driver", needed_by: "tests of the pages" },
 ];
 
+/// What the build needs besides Rust and the C compiler that Rust links with.
+pub(crate) const BUILD_TOOLS: &[Tool] =
+    &[Tool { program: "make", package: "make", needed_by: "jemalloc, the server's allocator" }];
+
 /// What `bench dag` compares with.
 pub(crate) const BENCH_TOOLS: &[Tool] = &[
     Tool { program: "ninja", package: "ninja-build", needed_by: "bench dag" },

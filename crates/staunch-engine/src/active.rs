@@ -40,6 +40,11 @@ pub(crate) enum Change {
         /// Who.
         reply: CancelReply,
     },
+    /// It holds the most, and memory is nearly gone.
+    Shed {
+        /// Without clean-up.
+        force: bool,
+    },
     /// Its time is up.
     Deadline,
 }
@@ -224,6 +229,16 @@ impl Active {
                 }
                 Some(Change::Cancel { force, reply })
             }
+            Change::Shed { force } => {
+                let wanted = if force { Stopping::Forced } else { Stopping::Cancelled };
+                if self.plan.outcome().is_some() || self.stopping >= wanted {
+                    return None;
+                }
+                let body = json!({ "force": force, "reason": "run_memory_limit" });
+                self.advance(Event::CancelRequested { force }, "run.cancel_requested", body, draft)?;
+                self.stopping = wanted;
+                Some(Change::Shed { force })
+            }
             Change::Deadline => {
                 if self.stopping == Stopping::No {
                     self.advance(Event::DeadlinePassed, "run.deadline_passed", json!({}), draft)?;
@@ -277,7 +292,7 @@ impl Active {
         changes.append(&mut self.waiting);
         changes.retain(|change| match change {
             Change::Ended { end, .. } => ours.contains(&(end.key.step, end.key.attempt)),
-            Change::Cancel { .. } | Change::Deadline => true,
+            Change::Cancel { .. } | Change::Shed { .. } | Change::Deadline => true,
         });
         self.waiting = changes;
         let lost = |place: &Place, _: &mut InHand| !ours.contains(place);

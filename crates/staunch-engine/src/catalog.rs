@@ -30,6 +30,8 @@ struct Revisions {
     bytes_max: u64,
     bytes: u64,
     uses: u64,
+    /// Whether it may be filled.
+    open: bool,
     parsed: HashMap<RevisionId, Parsed>,
 }
 
@@ -58,7 +60,7 @@ pub struct Known {
 impl Catalog {
     /// An empty catalog that holds at most about `bytes_max` bytes of workflows by revision.
     pub(crate) fn new(bytes_max: u64) -> Self {
-        let revisions = Revisions { bytes_max, bytes: 0, uses: 0, parsed: HashMap::new() };
+        let revisions = Revisions { bytes_max, bytes: 0, uses: 0, open: true, parsed: HashMap::new() };
         Self { names: RwLock::default(), revisions: Mutex::new(revisions) }
     }
 
@@ -120,7 +122,7 @@ impl Catalog {
     pub(crate) fn remember(&self, id: RevisionId, workflow: &Arc<Workflow>, text_bytes: usize) {
         let bytes = text_bytes as u64 * HEAP_BYTES_PER_TEXT_BYTE + 4096;
         let mut revisions = self.revisions.lock().unwrap_or_else(PoisonError::into_inner);
-        if bytes > revisions.bytes_max || revisions.parsed.contains_key(&id) {
+        if !revisions.open || bytes > revisions.bytes_max || revisions.parsed.contains_key(&id) {
             return;
         }
         while revisions.bytes + bytes > revisions.bytes_max {
@@ -133,6 +135,17 @@ impl Catalog {
         revisions.bytes += bytes;
         let used = revisions.uses;
         revisions.parsed.insert(id, Parsed { workflow: Arc::clone(workflow), bytes, used });
+    }
+
+    /// Keeps workflows of earlier revisions at hand from now on, or forgets them and keeps none.
+    pub(crate) fn keep(&self, open: bool) {
+        let mut revisions = self.revisions.lock().unwrap_or_else(PoisonError::into_inner);
+        revisions.open = open;
+        if !open {
+            // A new one: what was allocated for the largest number of them goes too.
+            revisions.parsed = HashMap::new();
+            revisions.bytes = 0;
+        }
     }
 
     /// Bytes of workflows at hand, by the estimate that bounds them.

@@ -27,6 +27,9 @@ use crate::load::{Loaded, new_plan};
 mod attempts;
 mod commits;
 mod plans;
+mod shed;
+
+pub(crate) use shed::Shed;
 
 /// Attempts to be killed that one claim takes besides its slots.
 const KILLS_PER_CLAIM: u32 = 64;
@@ -134,8 +137,11 @@ impl Dispatch {
             }
         }
         commands.close();
-        while let Some(Command::Cancel { reply, .. }) = commands.recv().await {
-            drop(reply.send(Err(CancelError::Stopping)));
+        while let Some(command) = commands.recv().await {
+            // Who asks for a run to be shed hears nothing, and knows that nobody is there to do it.
+            if let Command::Cancel { reply, .. } = command {
+                drop(reply.send(Err(CancelError::Stopping)));
+            }
         }
     }
 
@@ -149,7 +155,8 @@ impl Dispatch {
     }
 
     fn free(&self) -> u32 {
-        self.inner.limits.steps_active_max.saturating_sub(self.in_hand + self.reserved)
+        let most = self.inner.pressure.steps(self.inner.limits.steps_active_max);
+        most.saturating_sub(self.in_hand + self.reserved)
     }
 
     fn on_time(&mut self, now: Instant) {
@@ -169,6 +176,7 @@ impl Dispatch {
     fn on_command(&mut self, command: Command) {
         match command {
             Command::Cancel { run, force, reply } => self.change(run, Change::Cancel { force, reply }),
+            Command::Shed(shed) => self.on_shed(shed),
         }
     }
 
@@ -208,8 +216,12 @@ impl Dispatch {
         self.claiming = true;
         self.reserved += slots;
         let request = ClaimRequest { worker: self.worker, slots, kills_max: KILLS_PER_CLAIM };
-        let inner = Arc::clone(&self.inner);
-        self.set_going(async move { Event::Claimed { reserved: slots, claims: inner.store.claim(request).await } });
+        let (inner, all) = (Arc::clone(&self.inner), self.inner.pressure.lets_begin());
+        self.set_going(async move {
+            let store = &inner.store;
+            let claims = if all { store.claim(request).await } else { store.claim_begun(request).await };
+            Event::Claimed { reserved: slots, claims }
+        });
     }
 
     fn on_claimed(&mut self, reserved: u32, claims: Result<Claims, StoreError>) {

@@ -21,6 +21,7 @@ use crate::event::Command;
 use crate::feed::Feed;
 pub(crate) use crate::inner::Inner;
 use crate::limits::Limits;
+use crate::pressure::{Level, Pressure};
 use crate::tasks::Tasks;
 
 /// A loop that has not turned for so long is stuck: it turns every second, and a turn takes microseconds.
@@ -340,6 +341,26 @@ impl Engine {
     /// The tasks of this process.
     pub fn tasks(&self) -> &Tasks {
         &self.inner.tasks
+    }
+
+    /// How pressed for memory it believes the process to be.
+    pub fn pressure(&self) -> &Pressure {
+        &self.inner.pressure
+    }
+
+    /// Says how pressed the process is, and acts on it: see [`Level`].
+    pub fn press(&self, level: Level) {
+        self.inner.catalog.keep(level < Level::Trim);
+        if self.inner.pressure.set(level) {
+            // More may run now, or begin; if it is less, looking costs nothing.
+            self.inner.hint.notify_one();
+        }
+    }
+
+    /// Cancels the run that holds the most memory for its steps; one that was told to stop already, and does not, is killed if there is
+    /// no other. Its events say `run_memory_limit`. Returns which it was; `None` if nothing runs. Blocks a thread for some milliseconds.
+    pub async fn shed(&self) -> Option<RunId> {
+        self.inner.shed().await
     }
 
     /// What it holds now.

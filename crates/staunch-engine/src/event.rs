@@ -4,6 +4,7 @@ use staunch_store::{Claims, Commit, Committed, Renewal, RunId, StoreError};
 
 use crate::active::{CancelReply, Place};
 use crate::attempt::Done;
+use crate::dispatch::Shed;
 use crate::load::{LoadError, Loaded};
 
 /// What others ask of the loop.
@@ -17,6 +18,8 @@ pub(crate) enum Command {
         /// Who asks.
         reply: CancelReply,
     },
+    /// Memory is nearly gone: cancel one.
+    Shed(Shed),
 }
 
 /// What came of something that the loop set going.

@@ -16,6 +16,7 @@ use crate::engine::{CloseCount, EngineStats};
 use crate::event::Command;
 use crate::feed::Feed;
 use crate::limits::Limits;
+use crate::pressure::Pressure;
 use crate::runner::Runner;
 use crate::tasks::Tasks;
 use crate::workspace::Work;
@@ -46,6 +47,7 @@ pub(crate) struct Inner {
     /// Runs are over whose files can go.
     pub(crate) over: Notify,
     pub(crate) counters: Counters,
+    pub(crate) pressure: Pressure,
     worker: Mutex<Incarnation>,
     began: Instant,
 }
@@ -95,6 +97,7 @@ impl Inner {
             hint: Notify::new(),
             over: Notify::new(),
             counters: Counters::default(),
+            pressure: Pressure::default(),
             worker: Mutex::new(worker),
             began: Instant::now(),
             limits,

@@ -15,6 +15,7 @@ mod inner;
 mod limits;
 mod load;
 mod open;
+mod pressure;
 pub mod runner;
 mod submit;
 mod tasks;
@@ -30,4 +31,5 @@ pub use engine::{
 };
 pub use feed::{Feed, Watch};
 pub use limits::{LimitDoc, Limits, PASSWORD_BYTES, RATE_BYTES_MAX, TOKENS_KNOWN_MAX};
+pub use pressure::{Level, Pressure};
 pub use tasks::{Kind, Tasks};

@@ -25,19 +25,22 @@ pub enum Kind {
     Connection,
     /// Sees a change of accounts through, whether or not the client who asked for it waits.
     Account,
+    /// Looks how pressed the process is for memory.
+    Pressure,
     /// Removes what has expired of accounts and of rate limits.
     Sweep,
     /// Watches what the process holds.
     Census,
 }
 
-const KINDS: [Kind; 8] = [
+const KINDS: [Kind; 9] = [
     Kind::Dispatch,
     Kind::Watch,
     Kind::Upkeep,
     Kind::Listener,
     Kind::Connection,
     Kind::Account,
+    Kind::Pressure,
     Kind::Sweep,
     Kind::Census,
 ];
@@ -52,6 +55,7 @@ impl Kind {
             Self::Listener => "listener",
             Self::Connection => "connection",
             Self::Account => "account",
+            Self::Pressure => "pressure",
             Self::Sweep => "sweep",
             Self::Census => "census",
         }

@@ -11,6 +11,7 @@ use crate::auth::Auth;
 use crate::body::Bodies;
 use crate::bounds::{READS_MAX, Times};
 use crate::lookout::{Lookout, Rare};
+use crate::pressure::Rejected;
 use crate::problem::{Code, Refusal};
 use crate::tally::Tally;
 use crate::wire::Memory;
@@ -34,6 +35,8 @@ pub(crate) struct App {
     pub(crate) census: Arc<Census>,
     /// Watches what the process holds.
     pub(crate) lookout: Arc<Lookout>,
+    /// Runs that were not accepted.
+    pub(crate) rejected: Arc<Rejected>,
     streams: Arc<Semaphore>,
     reads: Arc<Semaphore>,
 }
@@ -54,6 +57,7 @@ impl App {
             census,
             lookout: Arc::new(lookout),
             tally: Arc::new(Tally::default()),
+            rejected: Arc::new(Rejected::default()),
             openapi,
             streams: Arc::new(Semaphore::new(limits.streams_max as usize)),
             reads: Arc::new(Semaphore::new(READS_MAX)),

@@ -11,7 +11,9 @@ use staunch_guard::{Cidr, CidrError, ForwardedBy, Proxies};
 use staunch_store::StoreError;
 
 use crate::allocator::Allocator;
+use crate::debug::DebugListen;
 use crate::lookout::WatchConfig;
+use crate::pressure::Ceiling;
 use crate::rate::{Rates, Throttle};
 use crate::serve::is_loopback;
 
@@ -34,6 +36,10 @@ pub struct ServerConfig {
     pub session_absolute: Duration,
     /// Rate limits.
     pub rates: Rates,
+    /// Where whoever looks into the process may ask for heap profiles; `None`: nowhere.
+    pub debug_listen: Option<DebugListen>,
+    /// What it goes by when memory gets scarce; `None`: nothing.
+    pub ceiling: Option<Ceiling>,
     /// The process's allocator, which only the binary knows.
     pub allocator: Allocator,
     /// How the server watches what its process holds.
@@ -106,6 +112,8 @@ impl Default for ServerConfig {
             session_idle: Duration::from_secs(2 * 3_600),
             session_absolute: Duration::from_secs(12 * 3_600),
             rates: Rates::default(),
+            debug_listen: None,
+            ceiling: None,
             allocator: Allocator::SYSTEM,
             watch: WatchConfig::default(),
         }

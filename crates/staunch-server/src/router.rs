@@ -19,7 +19,7 @@ use crate::lookout::Lookout;
 use crate::problem::{Code, Refusal};
 #[cfg(test)]
 use crate::tally::Tally;
-use crate::{api, pages};
+use crate::{api, pages, pressure};
 
 /// The routes of the HTTP face, to be served by something else than [`crate::Server`]. Without a socket of ours nobody is known to be on
 /// this machine, so each caller needs a session or a token.
@@ -63,6 +63,7 @@ fn known(routes: Router, app: &App) -> Router {
         .layer(from_fn_with_state(app.clone(), access::pass))
         .layer(csrf)
         .layer(from_fn_with_state(app.clone(), identify::pass))
+        .layer(from_fn_with_state(app.clone(), pressure::pass))
 }
 
 /// Routes behind the gate, for whoever comes.
@@ -71,11 +72,13 @@ pub(crate) fn guarded(routes: Router, hosts: Hosts, times: Times, tally: Arc<Tal
     behind(Gate::new(hosts, false, times.answer, tally), with_fallbacks(routes))
 }
 
-fn behind(gate: Gate, routes: Router) -> Router {
+/// Routes behind the gate.
+pub(crate) fn behind(gate: Gate, routes: Router) -> Router {
     routes.layer(from_fn_with_state(Arc::new(gate), gate::pass))
 }
 
-fn with_fallbacks(routes: Router) -> Router {
+/// Routes, and refusals for what is none.
+pub(crate) fn with_fallbacks(routes: Router) -> Router {
     routes
         .fallback(async || Refusal::new(Code::NotFound))
         .method_not_allowed_fallback(async || Refusal::new(Code::MethodNotAllowed))

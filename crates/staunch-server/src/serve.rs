@@ -16,7 +16,8 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use staunch_engine::{Engine, Kind, Tasks};
 use staunch_store::Accounts;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tower::Layer;
@@ -24,7 +25,9 @@ use tower::Layer;
 use crate::auth::{Peer, sweep};
 use crate::bounds::{CONNECTION_BUFFER_BYTES, HEAD_BYTES_MAX, HEADERS_MAX, Times};
 use crate::config::{BindError, ServerConfig};
+use crate::debug::{self, DebugListen, SocketFile};
 use crate::lookout;
+use crate::pressure;
 use crate::router::build;
 use crate::stall::Impatient;
 use crate::tally::{Open, Tally};
@@ -33,9 +36,35 @@ use crate::tally::{Open, Tally};
 #[derive(Debug)]
 pub struct Server {
     local_addr: SocketAddr,
-    stop: CancellationToken,
     closed: CancellationToken,
-    room: Arc<Semaphore>,
+    room: Room,
+    debug: Option<(Room, DebugListen)>,
+}
+
+/// Where connections come from.
+#[derive(Debug)]
+pub(crate) enum Door {
+    /// A network.
+    Tcp(TcpListener),
+    /// This machine, by a socket file, which goes with it.
+    Unix(UnixListener, #[expect(dead_code, reason = "its drop removes the file")] SocketFile),
+}
+
+/// A connection.
+enum Socket {
+    Tcp(TcpStream, SocketAddr),
+    Unix(UnixStream),
+}
+
+/// A peer without an address. Nobody looks for it: who calls is then found out by credentials alone.
+#[derive(Clone, Copy, Debug)]
+struct Unknown;
+
+/// Where connections are served until it is closed.
+#[derive(Debug)]
+pub(crate) struct Room {
+    stop: CancellationToken,
+    places: Arc<Semaphore>,
     connections_max: u32,
 }
 
@@ -63,13 +92,20 @@ pub async fn bind_with(
 ) -> Result<Server, BindError> {
     let (times, connections_max) = (Times::default(), engine.limits().connections_max);
     let tasks = engine.tasks().clone();
-    let (router, app) = build(engine, accounts, config, times).await?;
+    let (router, app) = build(engine.clone(), accounts, config, times).await?;
     let listener = TcpListener::bind(config.listen).await?;
     let closed = app.auth.mode.closed().clone();
+    let debug = match &config.debug_listen {
+        Some(listen) => Some(debug::open(listen, &app, config.allocator, &tasks).await?),
+        None => None,
+    };
     let server = serve(listener, router, &tasks, connections_max, times, Arc::clone(&app.tally))?;
-    tasks.spawn(Kind::Sweep, sweep(Arc::clone(&app.auth), server.stop.clone()));
-    tasks.spawn(Kind::Census, lookout::watch(app, server.stop.clone()));
-    Ok(Server { closed, ..server })
+    if let Some(ceiling) = &config.ceiling {
+        tasks.spawn(Kind::Pressure, pressure::watch(engine, ceiling.clone(), server.room.stop.clone()));
+    }
+    tasks.spawn(Kind::Sweep, sweep(Arc::clone(&app.auth), server.room.stop.clone()));
+    tasks.spawn(Kind::Census, lookout::watch(app, server.room.stop.clone()));
+    Ok(Server { closed, debug, ..server })
 }
 
 /// Serves `router` at `listener`, as tasks of `tasks`.
@@ -81,23 +117,57 @@ pub(crate) fn serve(
     times: Times,
     tally: Arc<Tally>,
 ) -> io::Result<Server> {
-    let server = Server {
-        local_addr: listener.local_addr()?,
+    let local_addr = listener.local_addr()?;
+    let room = open(Door::Tcp(listener), router, tasks, connections_max, times, tally);
+    Ok(Server { local_addr, closed: CancellationToken::new(), room, debug: None })
+}
+
+/// Serves `router` to whoever comes by `door`, as tasks of `tasks`.
+pub(crate) fn open(
+    door: Door,
+    router: Router,
+    tasks: &Tasks,
+    connections_max: u32,
+    times: Times,
+    tally: Arc<Tally>,
+) -> Room {
+    let room = Room {
         stop: tasks.token().child_token(),
-        closed: CancellationToken::new(),
-        room: Arc::new(Semaphore::new(connections_max as usize)),
+        places: Arc::new(Semaphore::new(connections_max as usize)),
         connections_max,
     };
-    let shell =
-        Shell { router, tasks: tasks.clone(), stop: server.stop.clone(), room: Arc::clone(&server.room), times, tally };
-    tasks.spawn(Kind::Listener, shell.accept(listener));
-    Ok(server)
+    let (stop, places) = (room.stop.clone(), Arc::clone(&room.places));
+    let shell = Shell { router, tasks: tasks.clone(), stop, room: places, times, tally };
+    tasks.spawn(Kind::Listener, shell.accept(door));
+    room
+}
+
+impl Room {
+    async fn close(&self) {
+        self.stop.cancel();
+        let all = self.places.acquire_many(self.connections_max).await;
+        drop(all.expect("never fails, because nobody closes this semaphore"));
+    }
+}
+
+impl Door {
+    async fn accept(&self) -> io::Result<Socket> {
+        match self {
+            Self::Tcp(listener) => listener.accept().await.map(|(socket, peer)| Socket::Tcp(socket, peer)),
+            Self::Unix(listener, _) => listener.accept().await.map(|(socket, _)| Socket::Unix(socket)),
+        }
+    }
 }
 
 impl Server {
     /// Where it listens.
     pub fn local_addr(&self) -> SocketAddr {
         self.local_addr
+    }
+
+    /// Where its debug listener listens, if it has one.
+    pub fn debug_listen(&self) -> Option<&DebugListen> {
+        self.debug.as_ref().map(|(_, at)| at)
     }
 
     /// Whether everybody on this machine is an admin here, because there is none yet.
@@ -113,9 +183,10 @@ impl Server {
     /// Stops listening, ends the event streams, lets requests in work finish for a few seconds, and cuts what is left. No connection
     /// is open when this returns.
     pub async fn close(&self) {
-        self.stop.cancel();
-        let all = self.room.acquire_many(self.connections_max).await;
-        drop(all.expect("never fails, because nobody closes this semaphore"));
+        self.room.close().await;
+        if let Some((room, _)) = &self.debug {
+            room.close().await;
+        }
     }
 }
 
@@ -131,23 +202,29 @@ struct Shell {
 
 impl Shell {
     /// Accepts until the stop.
-    async fn accept(self, listener: TcpListener) {
+    async fn accept(self, door: Door) {
         let http = http(&self.times);
         let mut failing = false;
         loop {
             let next = async {
                 let room = Arc::clone(&self.room).acquire_owned().await;
                 let room = room.expect("never fails, because nobody closes this semaphore");
-                (room, listener.accept().await)
+                (room, door.accept().await)
             };
             let (room, accepted) = tokio::select! {
                 () = self.stop.cancelled() => return,
                 next = next => next,
             };
             match accepted {
-                Ok((socket, peer)) => {
+                Ok(socket) => {
                     failing = false;
-                    self.connect(&http, socket, peer, room);
+                    match socket {
+                        Socket::Tcp(socket, peer) => {
+                            prepare(&socket, &self.times);
+                            self.connect(&http, socket, Peer(peer), room);
+                        }
+                        Socket::Unix(socket) => self.connect(&http, socket, Unknown, room),
+                    }
                 }
                 Err(error) => {
                     self.tally.accept_failed();
@@ -166,10 +243,14 @@ impl Shell {
         }
     }
 
-    fn connect(&self, http: &http1::Builder, socket: TcpStream, peer: SocketAddr, room: OwnedSemaphorePermit) {
-        prepare(&socket, &self.times);
+    /// Serves one connection. Each request of it carries `peer`.
+    fn connect<S, P>(&self, http: &http1::Builder, socket: S, peer: P, room: OwnedSemaphorePermit)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        P: Clone + Send + Sync + 'static,
+    {
         let io = TokioIo::new(Impatient::new(socket, self.times.stall));
-        let service = TowerToHyperService::new(Extension(Peer(peer)).layer(self.router.clone()));
+        let service = TowerToHyperService::new(Extension(peer).layer(self.router.clone()));
         let connection = http.serve_connection(io, service);
         let (stop, drain, open) = (self.stop.clone(), self.times.drain, self.tally.accept());
         self.tasks.spawn(Kind::Connection, async move {

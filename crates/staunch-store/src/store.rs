@@ -40,6 +40,8 @@ pub trait Store: Send + Sync + 'static {
     /// Claims attempts that are due. Records a `step.started` event for each that is not to be killed, and `run.started`
     /// before a run's first; neither changes the run's version. A worker whose lease ran out gets nothing.
     async fn claim(&self, request: ClaimRequest) -> Result<Claims, StoreError>;
+    /// As [`Store::claim`], but only of runs that have begun: what is queued stays so. What is to be killed comes as ever.
+    async fn claim_begun(&self, request: ClaimRequest) -> Result<Claims, StoreError>;
     /// What a run's plan is rebuilt from.
     async fn journal(&self, run: RunId) -> Result<Option<Journal>, StoreError>;
     /// Moves a run one step forward.

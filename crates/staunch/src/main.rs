@@ -1,5 +1,6 @@
 //! The `staunch` binary: a workflow server in which nothing leaks, and its command line.
 
+mod allocator;
 mod cli;
 mod client;
 mod cmd;

@@ -15,6 +15,7 @@ use http::header::CONTENT_TYPE;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, text};
 use prometheus_client::registry::Registry;
+use staunch_engine::Level;
 use staunch_store::Usage;
 
 use self::guards::Guards;
@@ -48,6 +49,8 @@ pub(super) async fn show_metrics(State(app): State<App>) -> Result<Response, Ref
         passwords: (app.auth.passwords.budget().used(), app.auth.passwords.budget().limit()),
         bodies: (app.bodies.budget().used(), app.bodies.budget().limit()),
         subscriptions: app.engine.feed().len() as u64,
+        pressure: (app.engine.pressure().level(), app.engine.pressure().shed_total()),
+        rejected: app.rejected.counts(),
         panics: app.engine.tasks().panics(),
         tally: Arc::clone(&app.tally),
     };
@@ -68,6 +71,8 @@ struct Picture {
     passwords: (u64, u64),
     guards: Guards,
     subscriptions: u64,
+    pressure: (Level, u64),
+    rejected: [(&'static str, u64); 4],
     panics: u64,
     tally: Arc<Tally>,
 }
@@ -79,6 +84,7 @@ impl Collector for Picture {
         self.store(&mut to)?;
         self.engine(&mut to)?;
         self.http(&mut to)?;
+        self.pressure(&mut to)?;
         stores::tell(&self.reading.stores, &mut to)?;
         self.watched.tell(&self.reading, &mut to)?;
         self.guards.tell(&mut to)
@@ -134,6 +140,13 @@ impl Picture {
         to.gauges("staunch_budget_bytes", "Bytes held, by budget", "budget", held)?;
         let limits = budgets().map(|(name, _, limit)| (name, limit));
         to.gauges("staunch_budget_limit_bytes", "Bytes that may be held, by budget", "budget", limits)
+    }
+
+    fn pressure(&self, to: &mut Sheet<'_>) -> fmt::Result {
+        let (level, shed) = self.pressure;
+        to.gauge("staunch_memory_pressure_level", "0 calm, 1 trim, 2 slow, 3 refuse, 4 shed", level as u64)?;
+        to.total("staunch_runs_shed", "Runs cancelled because memory was nearly gone", shed)?;
+        to.totals("staunch_runs_rejected", "Runs not accepted, by reason", "reason", self.rejected)
     }
 
     fn http(&self, to: &mut Sheet<'_>) -> fmt::Result {

@@ -144,16 +144,22 @@ codes! {
         "12 to 256 bytes; any characters. Longer is better than stranger.";
     QuotaExceeded = "quota_exceeded", TOO_MANY_REQUESTS, "too many requests",
         "Ask again after `Retry-After` seconds. `RateLimit-Policy` says what holds here.";
+    ProfileBusy = "profile_busy", TOO_MANY_REQUESTS, "a profile is taken already, or too many were",
+        "Ask again after `Retry-After` seconds: one is taken at a time, and ten a minute.";
     CsrfCallerUnknown = "csrf_caller_unknown", INTERNAL_SERVER_ERROR, "the server does not know who calls",
         "A mistake of the server: its authentication must stand before its CSRF guard.";
     Internal = "internal", INTERNAL_SERVER_ERROR, "the server failed",
         "The server's log has the reason under the `request_id`.";
     OutcomeUnknown = "outcome_unknown", INTERNAL_SERVER_ERROR, "whether the request took effect is not known",
         "Read back, or repeat the request with the same Idempotency-Key.";
+    NoProfile = "no_profile", NOT_IMPLEMENTED, "this build takes no heap profiles",
+        "Build it for Linux with glibc, with its default features: the allocator that takes them is one of these.";
     Full = "full", SERVICE_UNAVAILABLE, "a limit of the server is reached",
         "Ask again after `Retry-After` seconds. `detail` names the limit.";
     Busy = "busy", SERVICE_UNAVAILABLE, "the server has no memory to spare for this body",
         "Ask again after `Retry-After` seconds.";
+    MemoryPressure = "memory_pressure", SERVICE_UNAVAILABLE, "the server is short of memory",
+        "Ask again after `Retry-After` seconds. Runs of a workflow are still accepted, and wait, unless it is worse than that.";
     StreamsFull = "streams_full", SERVICE_UNAVAILABLE, "too many event streams are open",
         "Close one (a browser needs one a tab, whatever it shows), or ask again after `Retry-After` seconds.";
     SessionsFull = "sessions_full", SERVICE_UNAVAILABLE, "there are as many sessions as there may be",

@@ -21,6 +21,11 @@ statements! {
     DUE = "SELECT run, step, attempt, epoch, losses, kill FROM ready INDEXED BY ready_due
         WHERE worker IS NULL AND kill IS NULL AND due_at <= ?2 ORDER BY due_at, run, step, attempt LIMIT ?1";
     NEXT_DUE = "SELECT min(due_at) FROM ready INDEXED BY ready_due WHERE worker IS NULL AND kill IS NULL AND due_at > ?1";
+    DUE_BEGUN = "SELECT ready.run, step, attempt, epoch, losses, kill FROM run INDEXED BY run_open CROSS JOIN ready ON ready.run = run.n
+        WHERE run.state = 1 AND run.state < 2 AND worker IS NULL AND kill IS NULL AND due_at <= ?2
+        ORDER BY due_at, ready.run, step, attempt LIMIT ?1";
+    NEXT_DUE_BEGUN = "SELECT min(due_at) FROM run INDEXED BY run_open CROSS JOIN ready ON ready.run = run.n
+        WHERE run.state = 1 AND run.state < 2 AND worker IS NULL AND kill IS NULL AND due_at > ?1";
     TAKE = "UPDATE ready SET worker = ?4, claimed_at = ?5, epoch = ?6 WHERE run = ?1 AND step = ?2 AND attempt = ?3";
     OVER = "SELECT 1 FROM attempt WHERE run = ?1 AND step = ?2 AND attempt = ?3";
     MAKE_READY = "INSERT INTO ready (run, step, attempt, due_at, worker, claimed_at, epoch, losses)
@@ -29,6 +34,15 @@ statements! {
 
 /// Attempts one claim can bring, whatever the caller asks for.
 const CLAIM_MAX: u32 = 4_096;
+
+/// Whose attempts are claimed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Which {
+    /// Any run's.
+    Any,
+    /// Those of runs that have begun. There are never many such, however many are queued: the plan starts from them.
+    Begun,
+}
 
 /// An unclaimed attempt.
 struct Waiting {
@@ -40,8 +54,12 @@ struct Waiting {
     kill: Option<Outcome>,
 }
 
-/// See [`crate::Store::claim`].
-pub(super) fn claim(turn: &mut Turn<'_>, request: ClaimRequest) -> Result<Claims, StoreError> {
+/// See [`crate::Store::claim`] and [`crate::Store::claim_begun`].
+pub(super) fn claim(turn: &mut Turn<'_>, request: ClaimRequest, which: Which) -> Result<Claims, StoreError> {
+    let (due, next_due) = match which {
+        Which::Any => (DUE, NEXT_DUE),
+        Which::Begun => (DUE_BEGUN, NEXT_DUE_BEGUN),
+    };
     let Some(worker) = worker::alive(turn, request.worker)? else { return Ok(Claims::default()) };
     let kills_max = request.kills_max.min(CLAIM_MAX);
     let slots = request.slots.min(CLAIM_MAX);
@@ -49,7 +67,7 @@ pub(super) fn claim(turn: &mut Turn<'_>, request: ClaimRequest) -> Result<Claims
     let mut waiting = select(turn, TO_KILL, params![kills_max + 1])?;
     let mut more = waiting.len() > kills_max as usize;
     waiting.truncate(kills_max as usize);
-    let mut due = select(turn, DUE, params![slots + 1, turn.now.0])?;
+    let mut due = select(turn, due, params![slots + 1, turn.now.0])?;
     more |= due.len() > slots as usize;
     due.truncate(slots as usize);
     waiting.append(&mut due);
@@ -67,7 +85,7 @@ pub(super) fn claim(turn: &mut Turn<'_>, request: ClaimRequest) -> Result<Claims
     for run in runs.values() {
         run.store(turn)?;
     }
-    let next: Option<i64> = turn.sql(NEXT_DUE)?.query_row([turn.now.0], |row| row.get(0))?;
+    let next: Option<i64> = turn.sql(next_due)?.query_row([turn.now.0], |row| row.get(0))?;
     let next_due = next.map(|at| Duration::from_millis(at.saturating_sub(turn.now.0).unsigned_abs()));
     Ok(Claims { claimed, next_due, more })
 }

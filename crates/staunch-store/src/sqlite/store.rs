@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use super::claim::Which;
 use super::{Sqlite, claim, commit, locked, query, submit, sweep, worker, workflow};
 use crate::error::StoreError;
 use crate::id::{AttemptKey, Incarnation, RevisionId, RunId};
@@ -57,7 +58,11 @@ impl Store for Sqlite {
     }
 
     async fn claim(&self, request: ClaimRequest) -> Result<Claims, StoreError> {
-        self.write(move |turn| claim::claim(turn, request)).await
+        self.write(move |turn| claim::claim(turn, request, Which::Any)).await
+    }
+
+    async fn claim_begun(&self, request: ClaimRequest) -> Result<Claims, StoreError> {
+        self.write(move |turn| claim::claim(turn, request, Which::Begun)).await
     }
 
     async fn journal(&self, run: RunId) -> Result<Option<Journal>, StoreError> {

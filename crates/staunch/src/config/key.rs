@@ -22,7 +22,7 @@ const fn key(name: &'static str, env: &'static str, default: &'static str, doc: 
 }
 
 /// The keys outside `[limits]`. A name with a dot is a line of a table: `rate.login` is `login` below `[rate]`.
-pub(crate) const KEYS: [Key; 20] = [
+pub(crate) const KEYS: [Key; 21] = [
     key(
         "data",
         "STAUNCH_DATA",
@@ -52,6 +52,13 @@ pub(crate) const KEYS: [Key; 20] = [
         "STAUNCH_LOG_LEVEL",
         "`info`",
         "`error`, `warn`, `info`, `debug` or `trace`, or a filter such as `info,staunch_engine=debug`.",
+    ),
+    key(
+        "debug_listen",
+        "STAUNCH_DEBUG_LISTEN",
+        "none",
+        "Where heap profiles are to be had, for tokens of scope `admin` of admins: a loopback address such as `127.0.0.1:7879`, or `unix:` and \
+         the path of a socket.",
     ),
     key(
         "public_url",

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use staunch_engine::Limits;
+use staunch_server::{DebugListen, DebugListenError};
 
 use super::guards::Guards;
 use super::layer::{Layers, Sources};
@@ -25,6 +26,8 @@ pub(crate) struct Config {
     pub(crate) memory_bytes: Setting<Option<u64>>,
     /// How much the server says.
     pub(crate) log_level: Setting<String>,
+    /// Where heap profiles are to be had.
+    pub(crate) debug_listen: Setting<Option<DebugListen>>,
     /// What the guards of the server are told.
     pub(crate) guards: Guards,
     /// The server that the command line asks.
@@ -69,6 +72,7 @@ impl Config {
             workflows: typed(&mut layers, "workflows", path, || inside)?,
             memory_bytes: typed(&mut layers, "memory_bytes", |text| bytes::parse(text).map(Some), || None)?,
             log_level: typed(&mut layers, "log_level", level, || "info".to_owned())?,
+            debug_listen: typed(&mut layers, "debug_listen", debug_listen, || None)?,
             guards: Guards::load(&mut layers)?,
             server: typed(&mut layers, "server", url, || "http://127.0.0.1:7878".to_owned())?,
             token_file: typed(&mut layers, "token_file", |text| path(text).map(Some), || None)?,
@@ -87,6 +91,7 @@ impl Config {
             Shown::line("workflows", &self.workflows, path),
             Shown::line("memory_bytes", &self.memory_bytes, |bytes| (*bytes).into()),
             Shown::line("log_level", &self.log_level, |level| level.clone().into()),
+            Shown::line("debug_listen", &self.debug_listen, |listen| listen.as_ref().map(ToString::to_string).into()),
         ];
         shown.extend(self.guards.shown());
         shown.push(Shown::line("server", &self.server, |server| server.clone().into()));
@@ -152,6 +157,11 @@ fn address(text: &str) -> Result<SocketAddr, String> {
         .unwrap_or(text)
         .parse()
         .map_err(|_| format!("`{text}` is not an address and a port, such as 127.0.0.1:7878 or [::1]:7878"))
+}
+
+fn debug_listen(text: &str) -> Result<Option<DebugListen>, String> {
+    let numeric = text.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
+    numeric.as_deref().unwrap_or(text).parse().map(Some).map_err(|error: DebugListenError| error.to_string())
 }
 
 fn level(text: &str) -> Result<String, String> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use staunch_engine::{CloseCount, Engine, EngineConfig};
-use staunch_server::{BindError, Server, ServerConfig, WatchConfig, bind_with};
+use staunch_server::{Allocator, BindError, Ceiling, Gauge, Server, ServerConfig, WatchConfig, bind_with};
 use staunch_store::{Accounts, Durability, Sqlite, Store};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -15,6 +15,7 @@ use super::door::{self, Door};
 use super::setup::SetupLink;
 use super::welcome::{self, Welcome};
 use super::{demo, grant, notify, trace};
+use crate::allocator;
 use crate::cli::{AllFlags, Serve};
 use crate::config::{Config, Origin, Sources};
 use crate::exit::Exit;
@@ -33,6 +34,7 @@ pub(crate) fn run(arguments: &Serve, all: &AllFlags, terminal: &mut Terminal) ->
     let kept = !(arguments.demo && config.data.origin == Origin::Default);
     door::check(&config, kept.then_some(&config.data.value))?;
     trace::start(&config.log_level.value)?;
+    let allocator = allocator::begin();
     let granted = grant::grant(&config.memory_bytes, Path::new("/"));
     let sum = grant::check(&config.limits, granted.as_ref())?;
     terminal.line(format_args!("staunch {}: at most so much memory for\n{sum}", env!("CARGO_PKG_VERSION")));
@@ -40,7 +42,7 @@ pub(crate) fn run(arguments: &Serve, all: &AllFlags, terminal: &mut Terminal) ->
     // Heard from the very beginning: a stop while the store opens must not kill half-way, nor leave a demo's directory.
     let stop = runtime.block_on(async { Interrupts::new() })?;
     let place = Place::of(&config, arguments.demo)?;
-    let exit = runtime.block_on(serve(&config, &place, arguments.demo, stop, terminal));
+    let exit = runtime.block_on(serve(&config, allocator, &place, arguments.demo, stop, terminal));
     // Everything of ours is closed by now; what a forced stop left must not hold the process.
     runtime.shutdown_timeout(RUNTIME_MAX);
     place.leave()?;
@@ -107,13 +109,14 @@ impl Place {
 
 async fn serve(
     config: &Config,
+    allocator: Allocator,
     place: &Place,
     demo: bool,
     mut stop: Interrupts,
     terminal: &mut Terminal,
 ) -> Result<Exit, Failure> {
     let (engine, accounts) = open(config, place).await?;
-    let (server, mut link) = match enter(config, place, &engine, &accounts).await {
+    let (server, mut link) = match enter(config, allocator, place, &engine, &accounts).await {
         Ok(entered) => entered,
         Err(failure) => {
             let count = engine.close().await;
@@ -121,7 +124,8 @@ async fn serve(
         }
     };
     let door = Door::of(&server, link.as_ref());
-    welcome::say(&Welcome { address: server.local_addr(), place, demo, door, link: link.as_ref() }, terminal);
+    let (address, debug) = (server.local_addr(), server.debug_listen());
+    welcome::say(&Welcome { address, debug, place, demo, door, link: link.as_ref() }, terminal);
     notify::notify("READY=1");
     let signal = loop {
         tokio::select! {
@@ -180,12 +184,15 @@ async fn open(config: &Config, place: &Place) -> Result<(Engine, Arc<dyn Account
 /// The server, listening, and the way to the first admin if there is none.
 async fn enter(
     config: &Config,
+    allocator: Allocator,
     place: &Place,
     engine: &Engine,
     accounts: &Arc<dyn Accounts>,
 ) -> Result<(Server, Option<SetupLink>), Failure> {
-    let server = ServerConfig { watch: watched(config, place), ..door::server(config) };
-    let bound = bind_with(engine.clone(), Arc::clone(accounts), &server).await;
+    let gauge = Gauge::new(config.memory_bytes.value, allocator, Path::new("/")).map(Arc::new);
+    let ceiling = gauge.map(|gauge| Ceiling { part: Arc::new(move || gauge.part()), purge: allocator::purge() });
+    let told = ServerConfig { allocator, ceiling, watch: watched(config, place), ..door::server(config) };
+    let bound = bind_with(engine.clone(), Arc::clone(accounts), &told).await;
     let server = bound.map_err(|error| not_bound(config, &error))?;
     door::warn_if_plain(config);
     let origin = door::origin(config, server.local_addr());

@@ -77,6 +77,7 @@ pub(super) fn server(config: &Config) -> ServerConfig {
     let guards = &config.guards;
     ServerConfig {
         listen: config.listen.value,
+        debug_listen: config.debug_listen.value.clone(),
         hosts: guards.hosts.value.clone(),
         public_url: guards.public_url.value.clone(),
         trusted_proxies: guards.trusted_proxies.value.clone(),

@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use staunch_server::DebugListen;
+
 use super::daemon::Place;
 use super::door::Door;
 use super::setup::SetupLink;
@@ -11,6 +13,8 @@ use crate::render::{Ink, Terminal};
 pub(super) struct Welcome<'a> {
     /// Where it listens.
     pub(super) address: SocketAddr,
+    /// Where heap profiles are to be had.
+    pub(super) debug: Option<&'a DebugListen>,
     /// Where it keeps things.
     pub(super) place: &'a Place,
     /// Whether it has brought workflows along to play with.
@@ -29,6 +33,9 @@ pub(super) fn say(welcome: &Welcome<'_>, terminal: &mut Terminal) {
     terminal.line(format_args!("workflows: {}", place.workflows.display()));
     let removed = if place.is_temporary() { " (removed at the end)" } else { "" };
     terminal.line(format_args!("data:      {}{removed}", place.data.display()));
+    if let Some(debug) = welcome.debug {
+        terminal.line(format_args!("profiles:  {debug} (/debug/pprof/, with an admin's token)"));
+    }
     terminal.line(format_args!("listening on {}", paint.ink(Ink::Good, &url)));
     access(welcome, terminal);
     if welcome.demo {

@@ -20,6 +20,7 @@ mod credentials;
 mod health;
 mod local;
 mod logs;
+mod profile;
 mod prompt;
 mod proxies;
 mod remote;

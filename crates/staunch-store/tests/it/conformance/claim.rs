@@ -49,6 +49,22 @@ pub(crate) async fn no_more_than_slots_and_more_is_told(make: Make) {
     assert_eq!((full.claimed.len(), full.more), (0, true));
 }
 
+pub(crate) async fn only_begun_runs_go_on_if_so_asked(make: Make) {
+    let s = make(LIMITS);
+    let worker = s.join().await;
+    let begun = s.submit("w", &[0, 1]).await;
+    s.claim_one(worker).await;
+    let queued = s.submit("w", &[0]).await;
+    let asked = ClaimRequest { worker, slots: 10, kills_max: 10 };
+    let claims = s.store.claim_begun(asked).await.unwrap();
+    let keys: Vec<_> = claims.claimed.iter().map(|c| (c.key.run, c.key.step.0)).collect();
+    assert_eq!((keys, claims.more, claims.next_due), (vec![(begun, 1)], false, None));
+    assert_eq!(s.row(queued).await.state, RunState::Queued);
+    // What is over begins no more, and what is queued is still there for whoever asks for all.
+    assert!(s.store.claim_begun(asked).await.unwrap().claimed.is_empty());
+    assert_eq!(s.claim_one(worker).await.key.run, queued);
+}
+
 pub(crate) async fn what_waits_is_not_due_before_its_time(make: Make) {
     let s = make(LIMITS);
     let worker = s.join().await;

@@ -49,6 +49,7 @@ macro_rules! conformance {
                 a_stranger_gets_nothing,
                 due_first_then_accepted_first_then_by_step,
                 no_more_than_slots_and_more_is_told,
+                only_begun_runs_go_on_if_so_asked,
                 what_waits_is_not_due_before_its_time,
                 an_epoch_grows_with_each_claim,
                 a_start_is_told_and_moves_no_version,
