@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
-use crate::{process, test, tidy};
+use crate::{process, test, tidy, tools};
 
 /// A clean clone on two cores must be through in this time.
 const BUDGET: Duration = Duration::from_secs(25 * 60);
@@ -41,6 +41,8 @@ fn format() -> Result<()> {
 }
 
 fn lint() -> Result<()> {
+    // The first stage that builds everything.
+    tools::ensure(tools::BUILD_TOOLS)?;
     process::run(process::cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?)
 }
 

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
 use super::{csrf, dag, guard, idle, latency, rate, runs};
-use crate::process;
+use crate::{process, tools};
 
 /// What a measurement is given.
 pub(super) struct Bench {
@@ -55,6 +55,7 @@ pub(crate) fn run(arguments: &[&str]) -> Result<()> {
     let staunch = match binary {
         Some(binary) => binary.canonicalize().with_context(|| format!("there is no {}", binary.display()))?,
         None => {
+            tools::ensure(tools::BUILD_TOOLS)?;
             process::run(process::cargo(&["build", "--release", "--package", "staunch"])?)?;
             process::target().join("release/staunch")
         }

@@ -272,10 +272,12 @@ fn a_real_limit_of_a_cgroup_is_felt_before_the_kernel_acts() {
     assert_eq!(gauge.limit_bytes(), Cgroup::LIMIT_BYTES);
     let calm = gauge.part().unwrap();
     assert!(calm < 0.7, "{calm}");
-    let held = vec![1_u8; (Cgroup::LIMIT_BYTES as f64 * 0.94) as usize - (calm * Cgroup::LIMIT_BYTES as f64) as usize];
+    let mut held = vec![0_u8; ((0.94 - calm) * Cgroup::LIMIT_BYTES as f64) as usize];
+    // Each page is taken when it is written to.
+    held.iter_mut().step_by(4_096).for_each(|byte| *byte = 1);
     let pressed = gauge.part().unwrap();
     assert_eq!(Level::Calm.next(pressed), Level::Refuse, "{pressed}");
-    assert!(held.iter().map(|byte| u64::from(*byte)).sum::<u64>() > 0);
+    assert!(held.iter().step_by(4_096).all(|byte| *byte == 1));
     drop(held);
     assert_eq!(Level::Refuse.next(gauge.part().unwrap()), Level::Calm);
     drop(cgroup);
@@ -288,7 +290,7 @@ struct Cgroup {
 }
 
 impl Cgroup {
-    const LIMIT_BYTES: u64 = 256 << 20;
+    const LIMIT_BYTES: u64 = 128 << 20;
 
     fn new(mount: &Path) -> Option<Self> {
         let own = std::fs::read_to_string("/proc/self/cgroup").ok()?;
