@@ -80,9 +80,9 @@ impl Lookout {
     /// Takes the memory for all that will ever be remembered.
     pub(crate) fn new(config: WatchConfig, allocator: Allocator, limits: &Limits) -> Self {
         let boot_seconds = Process::boot().unwrap_or_default();
-        let fds_max = Process::read(boot_seconds).map(|process| process.max_fds);
+        let process = Process::read(boot_seconds);
         let can_say = (allocator.read)().is_some();
-        let followed = resources::all(&config, limits, fds_max, can_say);
+        let followed = resources::all(&config, limits, process.as_ref(), can_say);
         let rings = Watch::new(followed.iter().map(|followed| followed.resource).collect());
         let cost = Cost { rings_bytes: rings.memory_bytes() as u64, ..Cost::default() };
         Self {

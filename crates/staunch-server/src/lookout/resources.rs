@@ -6,6 +6,7 @@ use staunch_leak::watch::Resource;
 use super::config::WatchConfig;
 use super::rare::Rare;
 use super::reading::Reading;
+use crate::process::Process;
 
 /// How a resource is read: from each census, or from each look at what costs more.
 #[derive(Clone, Copy, Debug)]
@@ -26,8 +27,9 @@ pub(super) struct Followed {
 /// What is not runs takes some room in the database: 64 MiB is a hundred times what was seen.
 const DATABASE_REST_BYTES: u64 = 64 << 20;
 
-/// All that are followed. `can_say` is whether the allocator counts.
-pub(super) fn all(config: &WatchConfig, limits: &Limits, fds_max: Option<u64>, can_say: bool) -> Vec<Followed> {
+/// All that are followed: what this kernel and this allocator can tell. Anything else would stay without a verdict for ever.
+/// `can_say` is whether the allocator counts.
+pub(super) fn all(config: &WatchConfig, limits: &Limits, process: Option<&Process>, can_say: bool) -> Vec<Followed> {
     let often = |resource, read| Followed { resource, read: Read::Often(read), counts: true };
     let rarely = |resource, read| Followed { resource, read: Read::Rarely(read), counts: true };
     let within = |resource: Resource, limit: Option<u64>| limit.map_or(resource, |limit| resource.limit(limit));
@@ -38,13 +40,18 @@ pub(super) fn all(config: &WatchConfig, limits: &Limits, fds_max: Option<u64>, c
         all.push(often(of_memory("unattributed"), Reading::unattributed_bytes));
     }
     let stores = Resource::bytes("stores").cap(limits.memory_bytes_max());
+    if let Some(process) = process {
+        let resident = often(of_memory("resident"), |reading| Some(reading.process?.resident_bytes));
+        all.push(Followed { counts: false, ..resident });
+        all.push(often(Resource::pieces("fds").limit(process.max_fds), Reading::fds_of_ours));
+        all.push(often(Resource::pieces("threads"), |reading| Some(reading.process?.threads)));
+    }
+    if process.is_some_and(|process| process.children.is_some()) {
+        all.push(often(Resource::pieces("children"), Reading::stray_children));
+    }
     all.extend([
-        Followed { counts: false, ..often(of_memory("resident"), |reading| Some(reading.process?.resident_bytes)) },
         often(stores, |reading| Some(reading.stores_bytes())),
-        often(within(Resource::pieces("fds"), fds_max), Reading::fds_of_ours),
-        often(Resource::pieces("threads"), |reading| Some(reading.process?.threads)),
         often(Resource::pieces("tasks"), |reading| Some(reading.tasks_of_ours())),
-        often(Resource::pieces("children"), Reading::stray_children),
         rarely(Resource::pieces("temp_files"), |rare| Some(rare.temporary.files)),
         rarely(rows(limits), Rare::rows_total),
         rarely(disk(limits), Rare::disk_bytes),
@@ -84,10 +91,22 @@ mod tests {
 
     #[test]
     fn all_fit_into_one_watch_and_have_names_of_their_own() {
-        let all = all(&WatchConfig::default(), &Limits::default(), Some(1_024), true);
-        assert!(all.len() <= RESOURCES_MAX, "{}", all.len());
+        let process = Process { children: Some(0), ..Process::default() };
+        let all = all(&WatchConfig::default(), &Limits::default(), Some(&process), true);
+        assert!((11..=RESOURCES_MAX).contains(&all.len()), "{}", all.len());
         let names: std::collections::BTreeSet<_> = all.iter().map(|followed| followed.resource.name).collect();
         assert_eq!(names.len(), all.len());
+    }
+
+    #[test]
+    fn what_cannot_be_told_is_not_followed() {
+        let names = |process: Option<Process>| {
+            let all = all(&WatchConfig::default(), &Limits::default(), process.as_ref(), false);
+            all.iter().map(|followed| followed.resource.name).collect::<Vec<_>>()
+        };
+        assert_eq!(names(None), ["stores", "tasks", "temp_files", "rows", "disk"]);
+        let told = names(Some(Process::default()));
+        assert!(told.contains(&"fds") && !told.contains(&"children"), "{told:?}");
     }
 
     #[test]
