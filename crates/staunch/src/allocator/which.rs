@@ -41,3 +41,14 @@ pub(crate) fn purge() -> Option<fn() -> bool> {
 pub(crate) fn purge() -> Option<fn() -> bool> {
     None
 }
+
+/// Gives back what the start of a server took and nobody needs any more: freed memory, and text.
+#[cfg(all(feature = "jemalloc", target_os = "linux", target_env = "gnu"))]
+pub(crate) fn settle() {
+    let (purged, text_bytes) = (super::raw::purge(), super::text::leave());
+    tracing::debug!(purged, text_bytes, "what the start took is given back");
+}
+
+/// The system's allocator settles by itself.
+#[cfg(not(all(feature = "jemalloc", target_os = "linux", target_env = "gnu")))]
+pub(crate) fn settle() {}

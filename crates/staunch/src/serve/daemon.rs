@@ -123,6 +123,7 @@ async fn serve(
             return Err(if count == CloseCount::default() { failure } else { left_over(&count) });
         }
     };
+    allocator::settle();
     let door = Door::of(&server, link.as_ref());
     let (address, debug) = (server.local_addr(), server.debug_listen());
     welcome::say(&Welcome { address, debug, place, demo, door, link: link.as_ref() }, terminal);
@@ -191,11 +192,15 @@ async fn enter(
 ) -> Result<(Server, Option<SetupLink>), Failure> {
     let gauge = Gauge::new(config.memory_bytes.value, allocator, Path::new("/")).map(Arc::new);
     let ceiling = gauge.map(|gauge| Ceiling { part: Arc::new(move || gauge.part()), purge: allocator::purge() });
+<<<<<<< HEAD
     if let Some(purge) = allocator::purge() {
         // What the start took and gave back: an idle server does not hold it for as long as it takes to decay.
         purge();
     }
     let told = ServerConfig { allocator, ceiling, watch: watched(config, place), ..door::server(config) };
+=======
+    let told = ServerConfig { allocator, ceiling, ..door::server(config) };
+>>>>>>> heap
     let bound = bind_with(engine.clone(), Arc::clone(accounts), &told).await;
     let server = bound.map_err(|error| not_bound(config, &error))?;
     door::warn_if_plain(config);
