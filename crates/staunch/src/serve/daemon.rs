@@ -192,15 +192,7 @@ async fn enter(
 ) -> Result<(Server, Option<SetupLink>), Failure> {
     let gauge = Gauge::new(config.memory_bytes.value, allocator, Path::new("/")).map(Arc::new);
     let ceiling = gauge.map(|gauge| Ceiling { part: Arc::new(move || gauge.part()), purge: allocator::purge() });
-<<<<<<< HEAD
-    if let Some(purge) = allocator::purge() {
-        // What the start took and gave back: an idle server does not hold it for as long as it takes to decay.
-        purge();
-    }
     let told = ServerConfig { allocator, ceiling, watch: watched(config, place), ..door::server(config) };
-=======
-    let told = ServerConfig { allocator, ceiling, ..door::server(config) };
->>>>>>> heap
     let bound = bind_with(engine.clone(), Arc::clone(accounts), &told).await;
     let server = bound.map_err(|error| not_bound(config, &error))?;
     door::warn_if_plain(config);
