@@ -22,6 +22,11 @@ fn ground_g9_memory_is_shown_to_people_and_to_programs() {
     assert_eq!(told["tasks"]["census"], 1);
     // What the process may use is what the machine or its cgroup has.
     assert!(told["limit_bytes"].as_u64() >= told["bounds_bytes"].as_u64(), "{told}");
+    if cfg!(all(feature = "jemalloc", target_os = "linux", target_env = "gnu")) {
+        assert_eq!(told["allocator"]["name"], "jemalloc");
+        let number = |name: &str| told[name].as_u64().unwrap();
+        assert_eq!(number("unattributed_bytes"), number("live_bytes") - number("stores_bytes"), "{told}");
+    }
     let shown = server.run(&bed, &["memory"]).exits(0).out;
     for name in ["insufficient", "resident", "bounds", "limit", "rate_api", "sessions", "resource", "store"] {
         assert!(shown.contains(name), "{name} in {shown}");
