@@ -82,7 +82,7 @@ isolated! {
 
     fn ground_g5_closes_its_output_and_lives_on() {
         let bench = Bench::with(|config| config.grace = Duration::from_millis(50));
-        let running = bench.runner.run(bench.shell("echo $$ > started; exec > /dev/null 2>&1; trap '' TERM; while :; do sleep 1; done"));
+        let running = bench.runner.run(bench.shell("trap '' TERM; echo $$ > started; exec > /dev/null 2>&1; while :; do sleep 1; done"));
         bench.await_file("started");
         running.kill(Outcome::Cancelled, false);
         assert_eq!(wait(running).how, How::Signal(9));
