@@ -16,7 +16,7 @@ const OWN_FRAMES_MAX: usize = 12;
 const OWN: [&str; 8] =
     ["_rjem_", "prof_", "je_", "imalloc", "__rustc::__rust_", "__rust_", "<tikv_jemallocator::", "tikv_jemallocator::"];
 /// What C calls the allocator by.
-const OWN_EXACTLY: [&str; 5] = ["malloc", "calloc", "realloc", "aligned_alloc", "posix_memalign"];
+const OWN_EXACTLY: [&str; 7] = ["malloc", "calloc", "realloc", "aligned_alloc", "posix_memalign", "mallocx", "rallocx"];
 
 /// Looks all of them up, and forgets what that took: the symbols of the binary, some megabytes.
 pub(super) fn of(addresses: &BTreeSet<u64>) -> io::Result<Frames> {

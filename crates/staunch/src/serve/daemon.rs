@@ -210,6 +210,8 @@ async fn enter(
     let gauge = Gauge::new(config.memory_bytes.value, allocator, Path::new("/")).map(Arc::new);
     let ceiling = gauge.map(|gauge| Ceiling { part: Arc::new(move || gauge.part()), purge: allocator::purge() });
     let told = ServerConfig { allocator, ceiling, watch: watched(config, place), ..door::server(config) };
+    // Before it listens too: whoever asks first shall find it as small as it will be.
+    allocator::settle();
     let bound = bind_with(engine.clone(), Arc::clone(accounts), &told).await;
     let server = bound.map_err(|error| not_bound(config, &error))?;
     door::warn_if_plain(config);
