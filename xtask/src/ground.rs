@@ -17,16 +17,13 @@ const ROWS: &[(u32, &str)] = &[
     (9, "memory is told, store by store"),
 ];
 
-/// Rows from this one on belong to what is not finished: none of them must have a test yet.
-const UNFINISHED: u32 = 7;
-
 /// Picks the tests of all ground rows.
 const FILTER: &str = "test(/(^|::)ground_g[1-9]_/)";
 
 /// Lists them by row and runs them.
 ///
 /// # Errors
-/// A finished row has no test, or one fails.
+/// A row has no test, or one fails.
 pub(crate) fn run() -> Result<()> {
     tools::ensure(tools::TEST_TOOLS)?;
     tools::ensure_nextest()?;
@@ -35,7 +32,7 @@ pub(crate) fn run() -> Result<()> {
         let tests = of_row(&listed, *row);
         println!("G{row}  {what}: {}", tests.len());
         tests.iter().for_each(|test| println!("      {test}"));
-        ensure!(!tests.is_empty() || *row >= UNFINISHED, "G{row} has no test");
+        ensure!(!tests.is_empty(), "G{row} has no test");
     }
     process::run(process::cargo(&["nextest", "run", "--workspace", "-E", FILTER])?)
 }

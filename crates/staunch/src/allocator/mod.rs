@@ -10,8 +10,6 @@ mod heap_v2;
 mod names;
 #[cfg(all(feature = "jemalloc", target_os = "linux", target_env = "gnu"))]
 mod raw;
-#[cfg(all(feature = "jemalloc", target_os = "linux", target_env = "gnu"))]
-mod text;
 mod which;
 
 pub(crate) use which::{begin, purge, settle};

@@ -42,11 +42,11 @@ pub(crate) fn purge() -> Option<fn() -> bool> {
     None
 }
 
-/// Gives back what the start of a server took and nobody needs any more: freed memory, and text.
+/// Gives back what the start of a server took and freed: an idle server does not hold it for as long as it takes to decay.
 #[cfg(all(feature = "jemalloc", target_os = "linux", target_env = "gnu"))]
 pub(crate) fn settle() {
-    let (purged, text_bytes) = (super::raw::purge(), super::text::leave());
-    tracing::debug!(purged, text_bytes, "what the start took is given back");
+    let purged = super::raw::purge();
+    tracing::debug!(purged, "what the start freed is given back");
 }
 
 /// The system's allocator settles by itself.
