@@ -211,7 +211,8 @@ impl Drop for Own {
     }
 }
 
-/// Short histories, small logs, page caches that are full at once instead of after some ten thousand runs, and rates that do not stand in the way of the load.
+/// Short histories, small logs, page caches that are full at once instead of after some ten thousand runs, and rates that do not stand
+/// in the way of the load.
 fn configuration(kept_runs: u32) -> String {
     format!(
         "[limits]\n\
