@@ -11,6 +11,8 @@ mod auth;
 mod body;
 mod bounds;
 mod config;
+#[cfg(test)]
+mod counting;
 mod cursor;
 mod debug;
 mod etag;
@@ -45,8 +47,3 @@ pub use rate::Rates;
 pub use router::{openapi, router};
 pub use serve::{Server, bind, bind_with, is_loopback};
 pub use staunch_guard::{Quota, QuotaError, QuotaTextError};
-
-/// For the gates of growth among the unit tests; the others do not mind.
-#[cfg(test)]
-#[global_allocator]
-static COUNTING: staunch_leak::Counting = staunch_leak::Counting::new();

@@ -12,6 +12,7 @@ mod resources;
 mod sampler;
 mod tell;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -44,6 +45,8 @@ pub(crate) struct Lookout {
     rings: Arc<Mutex<Watch>>,
     // Held to copy a few numbers, never over an await.
     seen: Mutex<Seen>,
+    /// Whether the process could not be read the last time.
+    blind: AtomicBool,
     profiles: Profiles,
 }
 
@@ -80,7 +83,7 @@ impl Lookout {
     /// Takes the memory for all that will ever be remembered.
     pub(crate) fn new(config: WatchConfig, allocator: Allocator, limits: &Limits) -> Self {
         let boot_seconds = Process::boot().unwrap_or_default();
-        let process = Process::read(boot_seconds);
+        let process = Process::read(boot_seconds).ok();
         let can_say = (allocator.read)().is_some();
         let followed = resources::all(&config, limits, process.as_ref(), can_say);
         let rings = Watch::new(followed.iter().map(|followed| followed.resource).collect());
@@ -95,7 +98,21 @@ impl Lookout {
             followed: followed.into(),
             rings: Arc::new(Mutex::new(rings)),
             seen: Mutex::new(Seen { cost, ..Seen::default() }),
+            blind: AtomicBool::new(false),
         }
+    }
+
+    /// What the kernel says of the process. That it says nothing is written down once a spell.
+    fn process(&self) -> Option<Process> {
+        let read = Process::read(self.boot_seconds);
+        // Relaxed: it guards nothing but a line in the log.
+        let was_blind = self.blind.swap(read.is_err(), Ordering::Relaxed);
+        read.inspect_err(|error| {
+            if !was_blind {
+                tracing::warn!("what the process holds cannot be read: {error}");
+            }
+        })
+        .ok()
     }
 
     /// What is held at this moment.

@@ -1,6 +1,6 @@
 //! What the kernel says about this process.
 
-use std::fs;
+use std::{fs, io};
 
 use staunch_bounded::fault_point;
 use staunch_leak::census::Numbers;
@@ -28,16 +28,20 @@ pub(crate) struct Process {
 
 impl Process {
     /// Reads it from `/proc` (proc_pid_stat(5)), some tens of microseconds and a few for each thread; nothing of it waits for a
-    /// disk. `boot_seconds` is [`Process::boot`]. `None` where there is no `/proc`.
-    pub(crate) fn read(boot_seconds: f64) -> Option<Self> {
-        fault_point!("server.proc").ok()?;
-        let mut process = Self::parse(&fs::read_to_string("/proc/self/stat").ok()?, boot_seconds)?;
+    /// disk. `boot_seconds` is [`Process::boot`].
+    ///
+    /// # Errors
+    /// There is no `/proc`, or it cannot be read.
+    pub(crate) fn read(boot_seconds: f64) -> io::Result<Self> {
+        fault_point!("server.proc")?;
+        let stat = fs::read_to_string("/proc/self/stat")?;
+        let mut process = Self::parse(&stat, boot_seconds).ok_or(io::ErrorKind::InvalidData)?;
         let numbers = Numbers::read();
-        process.open_fds = numbers.fds?;
+        process.open_fds = numbers.fds.ok_or_else(|| io::Error::other("the file descriptors cannot be counted"))?;
         process.children = numbers.children;
         let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
         process.max_fds = limit.current.unwrap_or(u64::MAX);
-        Some(process)
+        Ok(process)
     }
 
     /// When the machine started, in seconds since 1970 UTC. To be asked once: the file has a line a processor and an interrupt.

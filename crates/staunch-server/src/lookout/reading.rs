@@ -47,7 +47,7 @@ impl Reading {
         };
         Self {
             at: lookout.began.elapsed(),
-            process: Process::read(lookout.boot_seconds),
+            process: lookout.process(),
             allocator: (lookout.allocator.read)(),
             stores: app.census.counts(),
             stats: app.engine.stats(),

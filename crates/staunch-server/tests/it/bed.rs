@@ -56,7 +56,9 @@ impl Bed {
         // Naps are not waited for at a close.
         let limits = Limits { drain_seconds: 0, kill_grace_seconds: 1, ..limits };
         let opening = Opening::new(data.path(), limits.store(), Durability::Off);
-        let store = Arc::new(Opening { accounts: limits.accounts(), ..opening }.open().unwrap());
+        // Where one step runs at a time nothing is to happen by chance: each reader would warm its own statements, at its own time.
+        let readers_max = if limits.steps_active_max == 1 { 1 } else { opening.readers_max };
+        let store = Arc::new(Opening { accounts: limits.accounts(), readers_max, ..opening }.open().unwrap());
         let logs = Logs::open(data.path().join("logs"), limits.store()).unwrap();
         let engine = EngineConfig {
             limits,

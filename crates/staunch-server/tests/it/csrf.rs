@@ -87,8 +87,11 @@ async fn another_site_gets_nowhere_and_a_program_with_a_token_everywhere() {
         login.problem(403, code);
         bearer.call_with(at, "POST", PATH, headers, None).await.problem(415, "unsupported_media_type");
     }
-    let vary = root.call(at, "POST", PATH, None).await;
-    assert_eq!(vary.header("vary"), "Cookie, Origin, Sec-Fetch-Site");
+    let without = Person { csrf: None, ..root.clone() };
+    assert_eq!(without.call(at, "POST", PATH, None).await.header("vary"), "Cookie, Origin, Sec-Fetch-Site");
+    // No cache stores an answer to a POST that does not say for how long.
+    let passed = root.call(at, "POST", PATH, None).await;
+    assert_eq!((passed.header("vary"), passed.header("cache-control")), ("", "no-store"));
     // A token beside the cookie: the cookie is not looked at, so neither is CSRF.
     let both = Person { bearer: bearer.bearer.clone(), csrf: None, ..root.clone() };
     both.call(at, "POST", PATH, None).await.problem(415, "unsupported_media_type");

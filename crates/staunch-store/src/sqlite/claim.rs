@@ -22,8 +22,7 @@ statements! {
         WHERE worker IS NULL AND kill IS NULL AND due_at <= ?2 ORDER BY due_at, run, step, attempt LIMIT ?1";
     NEXT_DUE = "SELECT min(due_at) FROM ready INDEXED BY ready_due WHERE worker IS NULL AND kill IS NULL AND due_at > ?1";
     DUE_BEGUN = "SELECT ready.run, step, attempt, epoch, losses, kill FROM run INDEXED BY run_open CROSS JOIN ready ON ready.run = run.n
-        WHERE run.state = 1 AND run.state < 2 AND worker IS NULL AND kill IS NULL AND due_at <= ?2
-        ORDER BY due_at, ready.run, step, attempt LIMIT ?1";
+        WHERE run.state = 1 AND run.state < 2 AND worker IS NULL AND kill IS NULL AND due_at <= ?2 LIMIT ?1";
     NEXT_DUE_BEGUN = "SELECT min(due_at) FROM run INDEXED BY run_open CROSS JOIN ready ON ready.run = run.n
         WHERE run.state = 1 AND run.state < 2 AND worker IS NULL AND kill IS NULL AND due_at > ?1";
     TAKE = "UPDATE ready SET worker = ?4, claimed_at = ?5, epoch = ?6 WHERE run = ?1 AND step = ?2 AND attempt = ?3";

@@ -18,6 +18,10 @@ const PASSED: &str = "staunch-leak: points passed: ";
 const NAMED: &str = "staunch-leak: by name: ";
 /// Between the name of a point and the number of the hit.
 const NTH: char = '#';
+/// Between two points, whose names may have blanks.
+const NEXT: char = '\u{1f}';
+/// For a line's end in a name.
+const LINE: char = '\u{1e}';
 /// How long a victim may take. It dies or ends by itself; a minute means that it hangs.
 const VICTIM_MAX: Duration = Duration::from_secs(60);
 /// Points after which a sweep gives up on a scenario that always has one more.
@@ -57,7 +61,7 @@ pub fn victim<T>(scenario: impl FnOnce() -> T) -> T {
     }
     let done = scenario();
     let named: Vec<String> = faults::passed().iter().map(|(name, hits)| format!("{name}{NTH}{hits}")).collect();
-    println!("{NAMED}{}", named.join(" "));
+    println!("{NAMED}{}", named.join(&NEXT.to_string()).replace('\n', &LINE.to_string()));
     println!("{PASSED}{}", faults::disarm().hits);
     done
 }
@@ -73,9 +77,9 @@ pub(super) fn names(output: &Output) -> Option<Vec<(&'static str, u64)>> {
     let line = out.lines().find_map(|line| Some(line.split_once(NAMED)?.1.to_owned()))?;
     let name_and_hits = |word: &str| {
         let (name, hits) = word.rsplit_once(NTH)?;
-        Some((known(name), hits.parse().ok()?))
+        Some((known(&name.replace(LINE, "\n")), hits.parse().ok()?))
     };
-    line.split_whitespace().map(name_and_hits).collect()
+    line.split(NEXT).filter(|word| !word.is_empty()).map(name_and_hits).collect()
 }
 
 /// A name for as long as the process lives: once for each point of a program, in a test that ends with its sweep.

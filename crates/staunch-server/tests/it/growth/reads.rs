@@ -49,6 +49,8 @@ fn reads(run: &str) -> Vec<Read> {
         ("/api/v1/users/{name}/sessions", "/api/v1/users/root/sessions".into(), 200),
         ("/api/v1/users/{name}/tokens", "/api/v1/users/root/tokens".into(), 200),
         ("/api/v1/audit", "/api/v1/audit?limit=5".into(), 200),
+        ("/api/v1/memory", "/api/v1/memory".into(), 200),
+        ("/api/v1/memory", "/api/v1/memory?fresh=1".into(), 200),
         ("/api/v1/events", "/api/v1/events?topics=nonsense".into(), 400),
     ]
 }
