@@ -12,6 +12,7 @@ mod resources;
 mod sampler;
 mod tell;
 
+use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -83,7 +84,7 @@ impl Lookout {
     /// Takes the memory for all that will ever be remembered.
     pub(crate) fn new(config: WatchConfig, allocator: Allocator, limits: &Limits) -> Self {
         let boot_seconds = Process::boot().unwrap_or_default();
-        let process = Process::read(boot_seconds).ok();
+        let process = Process::read(boot_seconds).inspect_err(say_blind).ok();
         let can_say = (allocator.read)().is_some();
         let followed = resources::all(&config, limits, process.as_ref(), can_say);
         let rings = Watch::new(followed.iter().map(|followed| followed.resource).collect());
@@ -107,12 +108,7 @@ impl Lookout {
         let read = Process::read(self.boot_seconds);
         // Relaxed: it guards nothing but a line in the log.
         let was_blind = self.blind.swap(read.is_err(), Ordering::Relaxed);
-        read.inspect_err(|error| {
-            if !was_blind {
-                tracing::warn!("what the process holds cannot be read: {error}");
-            }
-        })
-        .ok()
+        if was_blind { read.ok() } else { read.inspect_err(say_blind).ok() }
     }
 
     /// What is held at this moment.
@@ -223,6 +219,10 @@ fn report(was: State, verdict: &Verdict) {
 /// A poisoned lock is as good as any: each step leaves what is behind it whole.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn say_blind(error: &io::Error) {
+    tracing::warn!("what the process holds cannot be read: {error}");
 }
 
 #[cfg(test)]

@@ -44,9 +44,10 @@ pub(crate) fn run(arguments: &Serve, all: &AllFlags, terminal: &mut Terminal) ->
     // Heard from the very beginning: a stop while the store opens must not kill half-way, nor leave a demo's directory.
     let stop = runtime.block_on(async { Interrupts::new() })?;
     let place = Place::of(&config, arguments)?;
+    // After the place, so that it goes before it: a panic here must not remove a directory that tasks still write to.
+    let runtime = Running(Some(runtime));
     let exit = runtime.block_on(serve(&config, allocator, &place, arguments.demo, stop, terminal));
-    // Everything of ours is closed by now; what a forced stop left must not hold the process.
-    runtime.shutdown_timeout(RUNTIME_MAX);
+    drop(runtime);
     place.leave()?;
     exit
 }
@@ -67,6 +68,24 @@ fn runtime() -> Result<Runtime, Failure> {
         builder.thread_keep_alive(inject::THREADS_LEAVE);
     }
     builder.build().map_err(|error| Failure::broken(format!("cannot start the runtime: {error}")))
+}
+
+/// A runtime that ends in time.
+struct Running(Option<Runtime>);
+
+impl Running {
+    fn block_on<F: Future>(&self, future: F) -> F::Output {
+        self.0.as_ref().expect("it is there until it is dropped").block_on(future)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Everything of ours is closed by now; what a forced stop or a panic left must not hold the process.
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_timeout(RUNTIME_MAX);
+        }
+    }
 }
 
 /// Where a server keeps things.

@@ -122,7 +122,9 @@ staunch_leak::alone! {
         });
         let path = format!("/api/v1/events?topics=run:{run},log:{run}:talk");
         let follow = request("GET", &path, &known(&world.root), "");
-        let points = world.sweep(&["server."], Manners::default(), async || {
+        // The census reads the process at its own times: that is not the stream's.
+        let of_streams = ["server.read", "server.write", "server.sse.", "server.blocking", "server.thread"];
+        let points = world.sweep(&of_streams, Manners::default(), async || {
             let told = ask(at, &follow).await;
             let _quiet = faults::quiet();
             world.quiet().await;
