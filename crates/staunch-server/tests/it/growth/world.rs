@@ -13,7 +13,7 @@ use staunch_engine::Limits;
 use staunch_flow::StepIndex;
 use staunch_leak::census::Counts;
 use staunch_leak::{Options, no_growth};
-use staunch_server::ServerConfig;
+use staunch_server::{ServerConfig, WatchConfig};
 use staunch_store::{
     Accounts, Actor, AttemptKey, AuditEntry, AuditQuery, Fingerprint, Results, Retention, RevisionId, RunId, RunQuery,
     RunState, StoreError, TokenId, UserId,
@@ -71,7 +71,9 @@ impl World {
         // One keeper, which stays: idle ones leave after half a minute.
         let limits = Limits { audit_rows_max: AUDIT_ROWS, steps_active_max: 1, ..limits };
         let workflows = [workflows, &[("warm", "steps: [{ id: warm, run: echo warm }]")]].concat();
-        let (bed, root) = runtime.block_on(closed_with(&workflows, limits, config));
+        // The census would read the process beside what is swept or measured, at times of its own.
+        let watch = WatchConfig { census: Duration::from_secs(86_400), ..config.watch.clone() };
+        let (bed, root) = runtime.block_on(closed_with(&workflows, limits, ServerConfig { watch, ..config }));
         let world = Self { bed, root, runtime };
         world.block_on(world.warm());
         world
