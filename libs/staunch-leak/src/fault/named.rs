@@ -12,7 +12,7 @@ use super::sweep::{Ended, Manners};
 use crate::gate::{Baseline, Options};
 
 /// How often a point is tried that another run had reached, before it counts as not there any more.
-const TRIES: usize = 3;
+const TRIES: usize = 12;
 
 /// Which points are swept: by name, and how many of the hits of each.
 pub struct Reach {
