@@ -49,18 +49,18 @@ impl Bodies {
         &self.budget
     }
 
-    /// A JSON body; none at all is the default.
+    /// A JSON body; none at all is an object without fields: those that must be there are missed.
     ///
     /// The charge pays for the bytes and lives on with the value: the types of [`crate::wire`] hold strings no longer than
     /// the body, and a bounded number of them.
     pub(crate) async fn json<T>(&self, request: Request, bytes_max: usize) -> Result<Held<T>, Refusal>
     where
-        T: DeserializeOwned + Default,
+        T: DeserializeOwned,
     {
         let typed = media_type(request.headers(), JSON);
         let body = self.read(request, bytes_max).await?;
         if body.value.is_empty() && typed != Some(false) {
-            return Ok(Held { value: T::default(), _charge: body._charge });
+            return Ok(Held { value: from_json(b"{}")?, _charge: body._charge });
         }
         if typed != Some(true) {
             return Err(Refusal::new(Code::UnsupportedMediaType).detail("a JSON body is expected"));

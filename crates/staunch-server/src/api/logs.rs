@@ -1,7 +1,5 @@
 //! Logs: a page of text, or the bytes as they were written.
 
-use std::convert::Infallible;
-
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
@@ -16,6 +14,7 @@ use utoipa::IntoParams;
 use super::openapi::Problems;
 use crate::app::App;
 use crate::ask::{Asked, Segments, run_id, within};
+use crate::auth::{Caller, Leaves};
 use crate::bounds::{LOG_PAGE_BYTES, LOG_PAGE_BYTES_MAX, TAIL_LINES_MAX};
 use crate::cursor::LogCursor;
 use crate::problem::{Code, Refusal};
@@ -109,6 +108,7 @@ pub(super) struct RawQuery {
 )]
 pub(super) async fn download_log(
     State(app): State<App>,
+    caller: Caller,
     Segments((id, step)): Segments<(String, String)>,
     Asked(asked): Asked<RawQuery>,
 ) -> Result<Response, Refusal> {
@@ -121,7 +121,7 @@ pub(super) async fn download_log(
         LogStream::Stderr => Stream::Stderr,
     });
     let body = match found.log {
-        Some((_, source)) => Body::from_stream(download(app, source, wanted)),
+        Some((_, source)) => Body::from_stream(download(app, source, wanted, caller.leaves())),
         None => Body::empty(),
     };
     let headers = [
@@ -174,21 +174,35 @@ fn page(begun: &Begun, pieces: Pieces) -> LogPage {
     }
 }
 
-/// The bytes, a page at a time: no more is read than the client takes.
+/// The head of the answer has left: the connection is cut, so that nobody takes what has come for the whole.
+#[derive(Debug, thiserror::Error)]
+enum Cut {
+    #[error("the log cannot be read")]
+    Unreadable,
+    #[error("whoever asked is not let in any more")]
+    PutOut,
+}
+
+/// The bytes, a page at a time: no more is read than the client takes, and none once `leaves` has ended.
 fn download(
     app: App,
     source: Source,
     wanted: Option<Stream>,
-) -> impl futures_util::Stream<Item = Result<Bytes, Infallible>> + Send {
-    stream::unfold(Some((app, source, 0u64)), move |state| async move {
-        let (app, source, mut at) = state?;
+    leaves: Leaves,
+) -> impl futures_util::Stream<Item = Result<Bytes, Cut>> + Send {
+    stream::unfold(Some((app, source, leaves, 0u64)), move |state| async move {
+        let (app, source, mut leaves, mut at) = state?;
         loop {
-            let page = match source.read(&app, at, LOG_PAGE_BYTES as usize).await {
+            let read = tokio::select! {
+                biased;
+                () = leaves.as_mut() => return Some((Err(Cut::PutOut), None)),
+                read = source.read(&app, at, LOG_PAGE_BYTES as usize) => read,
+            };
+            let page = match read {
                 Ok(page) => page,
                 Err(refusal) => {
-                    // The head of the answer has left: all that can be done is to end early, and say so in the log.
                     tracing::error!("a download of a log ended early: {}", refusal.secret().unwrap_or("refused"));
-                    return None;
+                    return Some((Err(Cut::Unreadable), None));
                 }
             };
             let mut bytes = Vec::new();
@@ -201,7 +215,7 @@ fn download(
             let over = page.end || page.next == at;
             at = page.next;
             if !bytes.is_empty() {
-                return Some((Ok(Bytes::from(bytes)), (!over).then_some((app, source, at))));
+                return Some((Ok(Bytes::from(bytes)), (!over).then_some((app, source, leaves, at))));
             }
             if over {
                 return None;

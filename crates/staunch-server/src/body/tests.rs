@@ -7,7 +7,7 @@ use futures_util::{StreamExt, stream};
 use serde_json::json;
 
 use super::*;
-use crate::wire::{CancelRequest, SubmitRequest};
+use crate::wire::{CancelRequest, LoginRequest, SubmitRequest};
 
 fn bodies(bytes_max: u64) -> Bodies {
     Bodies::new(bytes_max, Duration::from_secs(30))
@@ -25,7 +25,7 @@ fn json_request(body: impl Into<Body>) -> Request {
     request(Some("application/json"), body)
 }
 
-async fn code<T: DeserializeOwned + Default + std::fmt::Debug>(bodies: &Bodies, request: Request, max: usize) -> Code {
+async fn code<T: DeserializeOwned + std::fmt::Debug>(bodies: &Bodies, request: Request, max: usize) -> Code {
     bodies.json::<T>(request, max).await.unwrap_err().code()
 }
 
@@ -94,6 +94,8 @@ async fn the_type_must_fit_and_no_body_is_the_default() {
         );
     }
     assert_eq!(bodies.json::<CancelRequest>(request(None, ""), 100).await.unwrap().value, CancelRequest::default());
+    // What must be told is missed, and nothing is tried with empty words.
+    assert_eq!(code::<LoginRequest>(&bodies, request(None, ""), 100).await, Code::InvalidBody);
     // A form of another site always names its type, even without a body.
     let form = request(Some("application/x-www-form-urlencoded"), "");
     assert_eq!(code::<CancelRequest>(&bodies, form, 100).await, Code::UnsupportedMediaType);

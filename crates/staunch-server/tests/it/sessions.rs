@@ -257,6 +257,34 @@ async fn whoever_is_disabled_is_out_at_once_their_streams_too() {
     bed.close().await;
 }
 
+/// What has come is not to be taken for the whole, so there is no last chunk.
+#[tokio::test]
+async fn whoever_is_disabled_during_a_download_gets_no_more_of_it() {
+    // More than sockets and server hold for a client that does not read.
+    let (bed, root) = closed(&[("much", "steps: [{ id: much, run: 'head -c 15000000 /dev/zero' }]")]).await;
+    let at = bed.address();
+    root.user(at, "op", "operator").await;
+    let op = Person::login(at, "op").await;
+    let run = op.post(at, "/api/v1/workflows/much/runs", &json!({})).await.json()["id"].as_str().unwrap().to_owned();
+    let path = format!("/api/v1/runs/{run}");
+    let cookie = op.cookie.as_deref().unwrap();
+    let mut live = Live::open_as(at, &format!("run:{run}"), None, &[("cookie", cookie)]).await.unwrap();
+    live.until(|event| event.name == "run.ended").await;
+    let mut socket = tokio::net::TcpStream::connect(at).await.unwrap();
+    let head = format!(
+        "GET {path}/steps/much/log/raw HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncookie: {cookie}\r\n\r\n"
+    );
+    socket.write_all(head.as_bytes()).await.unwrap();
+    let mut begun = [0; 15];
+    timeout(LONG, socket.read_exact(&mut begun)).await.unwrap().unwrap();
+    assert_eq!(&begun, b"HTTP/1.1 200 OK");
+    let off = json!({"disabled": true});
+    assert_eq!(root.call(at, "PATCH", "/api/v1/users/op", Some(&off)).await.status, 200);
+    let rest = read_all(&mut socket).await;
+    assert!(!rest.ends_with("0\r\n\r\n") && rest.len() < 15_000_000, "{} bytes", rest.len());
+    bed.close().await;
+}
+
 /// Requests whose heads came while their callers were let in, and whose bodies come after they were put out.
 #[tokio::test]
 async fn whoever_is_disabled_while_a_body_comes_changes_nothing() {
