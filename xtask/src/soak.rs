@@ -16,8 +16,9 @@ const SHORT: &[&str] = &["--for", "180s", "--runs", "150", "--requests", "1500",
 /// A million runs and ten million requests; one byte a run, the bound that holds unless another is told.
 const LONG: &[&str] = &["--cycles", "100", "--runs", "10000", "--requests", "100000", "--mix", LONG_MIX];
 
-/// All of it, and seldom what costs seconds of waiting or of hashing: else a million runs take a day.
-const LONG_MIX: &str = "ok:60,fail:20,rerun:4,cancel:4,disconnect:4,timeout:4,big:2,bad:4,token:2,login:1,restart";
+/// All of it, and seldom what costs many processes, or seconds of waiting or of hashing: else a million runs take a night.
+const LONG_MIX: &str =
+    "small:400,ok:40,fail:30,rerun:10,cancel:10,disconnect:5,timeout:5,big:2,bad:10,token:5,login:1,restart";
 
 /// Leaks, and the resources by which they must be found; a few cycles of what ends soon.
 const LEAKS: &[(&str, &str)] = &[

@@ -59,6 +59,8 @@ pub(crate) struct Soak {
 /// Something that happens in a cycle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub(crate) enum Mix {
+    /// A run of one step that succeeds
+    Small,
     /// A run of several steps with output that succeeds
     Ok,
     /// A run with a step that fails, one that is skipped and one that cleans up

@@ -100,8 +100,7 @@ impl Worker<'_> {
             }
             self.job(jobs[number], number)?;
             // A share after each job, so that requests and runs meet; all shares together are all requests.
-            let share = requests * (number + 1) / jobs.len() - requests * number / jobs.len();
-            for request in 0..share {
+            for request in requests * number / jobs.len()..requests * (number + 1) / jobs.len() {
                 if stop.load(Ordering::Relaxed) {
                     return Ok(());
                 }
@@ -112,6 +111,7 @@ impl Worker<'_> {
 
     fn job(&self, job: Mix, number: usize) -> Result<(), Failure> {
         match job {
+            Mix::Small => self.submit(workflows::SMALL, "succeeded").map(drop),
             Mix::Ok => self.submit(workflows::OK, "succeeded").map(drop),
             Mix::Fail => self.submit(workflows::FAIL, "failed").map(drop),
             Mix::Timeout => self.submit(workflows::TIMEOUT, "timed_out").map(drop),
@@ -206,11 +206,14 @@ impl Worker<'_> {
         refused(reader.workflows().err(), Exit::NotAllowed)
     }
 
+    /// One read of many kinds, the dear ones seldom.
     fn ask(&self, number: usize) -> Result<(), Failure> {
-        match number % 3 {
-            0 => self.client.workflows().map(drop),
-            1 => self.client.runs(&[("limit", "2".to_owned())]).map(drop),
-            _ => self.client.memory(false).map(drop),
+        match number % 16 {
+            0 => self.client.memory(false).map(drop),
+            4 => self.client.metrics().map(drop),
+            8 => self.client.ready().map(drop),
+            odd if odd % 2 == 1 => self.client.workflows().map(drop),
+            _ => self.client.runs(&[("limit", "2".to_owned())]).map(drop),
         }
     }
 }

@@ -18,7 +18,8 @@ pub(super) type Outcomes = BTreeMap<&'static str, u64>;
 
 impl Mix {
     /// All of them.
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
+        Self::Small,
         Self::Ok,
         Self::Fail,
         Self::Timeout,
@@ -40,6 +41,7 @@ impl Mix {
     /// Its word.
     pub(super) const fn word(self) -> &'static str {
         match self {
+            Self::Small => "small",
             Self::Ok => "ok",
             Self::Fail => "fail",
             Self::Timeout => "timeout",
@@ -57,7 +59,7 @@ impl Mix {
     /// The runs it makes.
     const fn runs(self) -> u32 {
         match self {
-            Self::Ok | Self::Disconnect | Self::Big | Self::Fail | Self::Timeout | Self::Cancel => 1,
+            Self::Small | Self::Ok | Self::Disconnect | Self::Big | Self::Fail | Self::Timeout | Self::Cancel => 1,
             Self::Rerun => 2,
             Self::Bad | Self::Login | Self::Token | Self::Restart => 0,
         }
@@ -163,6 +165,9 @@ mod tests {
         for own_only in ["ok,login", "ok,token", "ok,restart"] {
             assert!(Load::of(&shares(own_only), false).is_err());
         }
-        assert_eq!(Load::of(&[], false).expect("a load").words(), "ok,fail,timeout,cancel,disconnect,big,rerun,bad");
+        assert_eq!(
+            Load::of(&[], false).expect("a load").words(),
+            "small,ok,fail,timeout,cancel,disconnect,big,rerun,bad"
+        );
     }
 }

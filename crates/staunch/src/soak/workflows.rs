@@ -5,9 +5,18 @@ use std::path::Path;
 use crate::failure::Failure;
 
 /// Names and texts.
-pub(super) const ALL: [(&str, &str); 6] =
-    [(OK, OK_TEXT), (FAIL, FAIL_TEXT), (TIMEOUT, TIMEOUT_TEXT), (SLOW, SLOW_TEXT), (TALK, TALK_TEXT), (BIG, BIG_TEXT)];
+pub(super) const ALL: [(&str, &str); 7] = [
+    (SMALL, SMALL_TEXT),
+    (OK, OK_TEXT),
+    (FAIL, FAIL_TEXT),
+    (TIMEOUT, TIMEOUT_TEXT),
+    (SLOW, SLOW_TEXT),
+    (TALK, TALK_TEXT),
+    (BIG, BIG_TEXT),
+];
 
+/// One step that succeeds.
+pub(super) const SMALL: &str = "soak-small";
 /// Succeeds, with outputs and what it says.
 pub(super) const OK: &str = "soak-ok";
 /// Fails.
@@ -22,6 +31,13 @@ pub(super) const TALK: &str = "soak-talk";
 pub(super) const TALK_STEP: &str = "talk";
 /// Says more than a result holds, and more than a log of soak's own server.
 pub(super) const BIG: &str = "soak-big";
+
+const SMALL_TEXT: &str = r#"name: soak-small
+description: Succeeds at once
+steps:
+  - id: say
+    run: 'echo small'
+"#;
 
 const OK_TEXT: &str = r#"name: soak-ok
 description: Succeeds
