@@ -1,5 +1,6 @@
 //! Measurements of the whole binary, or of one library, against floors and peers.
 
+mod accounting;
 mod client;
 mod csrf;
 mod dag;

@@ -55,7 +55,7 @@ fn spawned_per_s(count: usize, parallel: usize) -> Result<f64> {
 }
 
 /// Submits `count` runs over keep-alive connections and says how many ended a second, from the first request to the last end.
-fn ended_per_s(server: &Server, workflow: &str, count: usize) -> Result<f64> {
+pub(super) fn ended_per_s(server: &Server, workflow: &str, count: usize) -> Result<f64> {
     let mut watch = server.client()?;
     let ended = |watch: &mut _, label| metric(watch, "staunch_runs_ended_total", label);
     let (before, well_before) = (ended(&mut watch, "")?, ended(&mut watch, "succeeded")?);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
-use super::{csrf, dag, guard, idle, latency, rate, runs};
+use super::{accounting, csrf, dag, guard, idle, latency, rate, runs};
 use crate::{process, tools};
 
 /// What a measurement is given.
@@ -47,8 +47,12 @@ pub(crate) fn run(arguments: &[&str]) -> Result<()> {
         Some("dag") => dag::measure,
         Some("latency") => latency::measure,
         Some("idle") => idle::measure,
+        Some("accounting") => accounting::measure,
         other => {
-            bail!("there is no bench {:?}: runs, dag, latency, idle, rate, csrf, guard", other.unwrap_or_default())
+            bail!(
+                "there is no bench {:?}: runs, dag, latency, idle, accounting, rate, csrf, guard",
+                other.unwrap_or_default()
+            )
         }
     };
 

@@ -13,6 +13,9 @@ const REST: u32 = 2_000;
 
 /// Looks until it is told to stop.
 pub(crate) async fn watch(app: App, stop: CancellationToken) {
+    if cfg!(staunch_unaccounted) {
+        return stop.cancelled().await;
+    }
     let lookout = &app.lookout;
     let mut ticks = tokio::time::interval(lookout.config.census);
     // After a pause one census is enough: there is nothing to make up for.

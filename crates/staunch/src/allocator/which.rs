@@ -8,7 +8,7 @@ use staunch_server::Allocator;
 pub(crate) fn begin() -> Allocator {
     use super::{dump, figures, raw};
 
-    let profiles = raw::sample(true);
+    let profiles = raw::sample(cfg!(not(staunch_unaccounted)));
     if let Err(error) = &profiles {
         tracing::warn!(%error, "there will be no heap profiles");
     }
