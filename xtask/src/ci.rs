@@ -4,15 +4,23 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
-use crate::{process, test, tidy, tools};
+use crate::{lsan, process, soak, test, tidy, tools};
 
 /// A clean clone on two cores must be through in this time.
-const BUDGET: Duration = Duration::from_secs(25 * 60);
+const BUDGET: Duration = Duration::from_secs(40 * 60);
 
 type Stage = (&'static str, fn() -> Result<()>);
 
 /// The cheap ones first: a wrong format is told in a second.
-const STAGES: &[Stage] = &[("fmt", format), ("tidy", tidy::run), ("clippy", lint), ("test", tests), ("doc", document)];
+const STAGES: &[Stage] = &[
+    ("fmt", format),
+    ("tidy", tidy::run),
+    ("clippy", lint),
+    ("test", tests),
+    ("doc", document),
+    ("lsan", || lsan::run(&[])),
+    ("soak", || soak::run(&[])),
+];
 
 /// Runs all stages, stops at the first that fails, and prints the times.
 pub(crate) fn run() -> Result<()> {

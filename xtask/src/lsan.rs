@@ -10,45 +10,31 @@ use anyhow::{Context, Result, ensure};
 
 use crate::{process, tools};
 
-/// What is tested unless packages are named: all that can be published alone.
-const PACKAGES: &[&str] = &["staunch-bounded", "staunch-flow", "staunch-guard", "staunch-leak"];
-
-/// The one that brings an allocator of its own.
-const BINARY: &str = "staunch";
-
 /// Frame pointers give whole stacks.
 const FLAGS: &str =
     "-C linker=gcc -C link-arg=-fsanitize=leak -C default-linker-libraries=yes -C force-frame-pointers=yes";
 
+/// The binary's own allocator would hide from the sanitizer all that goes by it.
+const NO_ALLOCATOR: &[&str] = &["--no-default-features"];
+
 /// By which a program ends that leaked; the sanitizer's own choice, set so that nobody's environment changes it.
 const LEAKED: i32 = 23;
 
-/// Runs the canaries, then the tests of `packages`.
+/// Runs the canaries, then all tests, or those that `words` choose as nextest's filters.
 ///
 /// # Errors
 /// A canary was not caught, a clean one was, or a test failed or leaked.
-pub(crate) fn run(packages: &[&str]) -> Result<()> {
+pub(crate) fn run(words: &[&str]) -> Result<()> {
+    tools::ensure(tools::TEST_TOOLS)?;
+    tools::ensure_nextest()?;
     let triple = host()?;
     canary(&triple, "leak", Some(LEAKED)).context("LeakSanitizer is blind: the canary leaked and was not caught")?;
     canary(&triple, "clean", Some(0)).context("LeakSanitizer cries wolf: the clean canary was not let pass")?;
-    tools::ensure_nextest()?;
     canary_test(&triple).context("LeakSanitizer is blind under the test runner")?;
     println!("lsan: the canaries were caught");
-    let asked = if packages.is_empty() { PACKAGES } else { packages };
-    let (binary, libraries): (Vec<&str>, Vec<&str>) = asked.iter().partition(|package| **package == BINARY);
-    // The binary's own allocator would hide from the sanitizer all that goes by it.
-    for (packages, more) in [(libraries, &[][..]), (binary, &["--no-default-features"][..])] {
-        if packages.is_empty() {
-            continue;
-        }
-        let mut tests = cargo(&triple, &["nextest", "run", "--no-tests", "pass"])?;
-        tests.args(more);
-        for package in packages {
-            tests.args(["--package", package]);
-        }
-        process::run(tests)?;
-    }
-    Ok(())
+    let mut tests = cargo(&triple, &["nextest", "run", "--workspace", "--no-tests", "pass"])?;
+    tests.args(NO_ALLOCATOR).args(words);
+    process::run(tests)
 }
 
 /// Only for a named target are build scripts and macros left alone, which leak as they please.
@@ -77,10 +63,10 @@ fn canary(triple: &str, how: &str, code: Option<i32>) -> Result<()> {
 
 /// The same as a test, run in the way all tests are.
 fn canary_test(triple: &str) -> Result<()> {
-    const RUN: &[&str] = &["nextest", "run", "--package", "staunch-leak", "--run-ignored", "only", "lsan_canary"];
+    const RUN: &[&str] = &["nextest", "run", "--workspace", "--run-ignored", "only", "lsan_canary"];
     /// What nextest ends by when a test failed.
     const TEST_FAILED: i32 = 100;
-    let output = cargo(triple, RUN)?.output().context("cannot start cargo")?;
+    let output = cargo(triple, RUN)?.args(NO_ALLOCATOR).output().context("cannot start cargo")?;
     let said = String::from_utf8_lossy(&output.stderr);
     let caught = said.contains("1 failed") && said.contains("LeakSanitizer") && said.contains("lose_blocks");
     ensure!(output.status.code() == Some(TEST_FAILED) && caught, "the test ended by {}:\n{said}", output.status);

@@ -21,14 +21,14 @@ usage: cargo xtask TASK
   serve [FLAG...]    build the server and run it, installing what the build needs; --demo brings workflows along
   test [--long]      run all tests, installing what they need; --long adds fuzzing and the long variants
   tidy               check walls, lengths, words and habits that no compiler checks
-  ci                 format, lints, tidy, tests, documentation: what must pass before a merge
+  ci                 format, lints, tidy, tests, documentation, lsan, soak: what must pass before a merge
   ground             list and run the tests of the ground rows
-  lsan [PACKAGE...]  tests under LeakSanitizer, of the libraries or of these packages; first a canary must be caught
+  lsan [WORD...]     all tests under LeakSanitizer, or those with such words in their names; first a canary must be caught
   leak-mutants [NAME] take out one guard against leaks after the other, in a copy of the tree: a gate must turn red
   soak [--long]      each kind of leak must be caught, then three minutes of everything must be clean; --long: a million runs and ten
                      million requests, with a report. --binary FILE: soak this one instead of building
   bench NAME         measure by whole processes; the last line is one JSON object
-                     runs | dag | latency | idle | rate | csrf | guard
+                     runs | dag | latency | idle | accounting | rate | csrf | guard
                      --quick: a smaller round · --history N: runs of history for idle
                      --binary FILE: measure this one instead of building
 ";
@@ -43,7 +43,7 @@ fn main() -> ExitCode {
         ["tidy"] => tidy::run(),
         ["ci"] => ci::run(),
         ["ground"] => ground::run(),
-        ["lsan", packages @ ..] => lsan::run(packages),
+        ["lsan", words @ ..] => lsan::run(words),
         ["leak-mutants"] => mutants::run(""),
         ["leak-mutants", name] => mutants::run(name),
         ["soak", rest @ ..] => soak::run(rest),
