@@ -74,8 +74,10 @@ fn caught(leak: &str, resource: &str) {
     );
     assert!(verdict["says"].as_str().unwrap().starts_with(&format!("leak: {resource} grow")), "{verdict}");
     assert!(of(&verdict, resource)["per_run"]["lower"].as_f64().unwrap() > 0.0);
+    // Nothing else is accused. That it is proved clean is not asked of so few cycles on a machine with other work: one in which a
+    // descriptor or a thread is seen on its way out leaves that open.
     let others = COUNTED.iter().filter(|other| **other != resource);
-    others.for_each(|other| assert_eq!(of(&verdict, other)["verdict"], "clean", "{other}: {verdict}"));
+    others.for_each(|other| assert_ne!(of(&verdict, other)["verdict"], "leak", "{other}: {verdict}"));
     assert!(bed.temporary().is_empty(), "{:?}", bed.temporary());
 }
 
