@@ -69,8 +69,8 @@ pub(super) fn work(target: &Target<'_>, jobs: &[Mix], requests: u32, stop: &Atom
         for _ in 0..CLIENTS.min(jobs.len()) {
             scope.spawn(|| match (target.client)() {
                 Ok(client) => {
-                    let worker = Worker { client, target, made: &made };
-                    worker.work(jobs, requests as usize, &next, stop).unwrap_or_else(&fail);
+                    let worker = Worker { client, target, made: &made, stop };
+                    worker.work(jobs, requests as usize, &next).unwrap_or_else(&fail);
                 }
                 Err(failure) => fail(failure),
             });
@@ -89,19 +89,21 @@ struct Worker<'a> {
     client: Client,
     target: &'a Target<'a>,
     made: &'a Mutex<Outcomes>,
+    /// Set once somebody wants to stop.
+    stop: &'a AtomicBool,
 }
 
 impl Worker<'_> {
-    fn work(&self, jobs: &[Mix], requests: usize, next: &AtomicUsize, stop: &AtomicBool) -> Result<(), Failure> {
+    fn work(&self, jobs: &[Mix], requests: usize, next: &AtomicUsize) -> Result<(), Failure> {
         loop {
             let number = next.fetch_add(1, Ordering::Relaxed);
-            if number >= jobs.len() || stop.load(Ordering::Relaxed) {
+            if number >= jobs.len() || self.stop.load(Ordering::Relaxed) {
                 return Ok(());
             }
             self.job(jobs[number], number)?;
             // A share after each job, so that requests and runs meet; all shares together are all requests.
             for request in requests * number / jobs.len()..requests * (number + 1) / jobs.len() {
-                if stop.load(Ordering::Relaxed) {
+                if self.stop.load(Ordering::Relaxed) {
                     return Ok(());
                 }
                 self.ask(request)?;
@@ -144,7 +146,7 @@ impl Worker<'_> {
 
     /// Whether the run is over. One that retention has removed meanwhile is.
     fn listen(&self, run: &str, steps: &[&str], most: usize) -> Result<bool, Failure> {
-        match self.client.listen(run, steps, most) {
+        match self.client.listen(run, steps, most, self.stop) {
             Err(failure) if failure.exit == Exit::NotFound => Ok(true),
             heard => heard,
         }
