@@ -218,3 +218,18 @@ fn a_server_that_runs_already_is_soaked_and_left_as_it_was() {
     }
     server.stop();
 }
+
+#[test]
+fn runs_of_a_server_that_runs_already_must_end_as_they_should() {
+    let bed = Bed::new();
+    bed.run(&["soak", "--write-workflows", bed.path("workflows").to_str().unwrap()]).exits(0);
+    // Somebody has changed it: it is to succeed.
+    fs::write(bed.path("workflows/soak-small.yaml"), "name: soak-small\nsteps:\n  - run: 'false'\n").unwrap();
+    let mut serving = bed.serving(&[]);
+    serving.env("STAUNCH_SOAK", "1");
+    let server = crate::bed::Serving::of(serving);
+    let soak = ["soak", "--server", &server.url, "--cycles", "2", "--runs", "2", "--requests", "0", "--mix", "small"];
+    let done = bed.run(&[&soak[..], &["--settle", "200ms"]].concat()).exits(2);
+    assert!(done.err.contains("ended otherwise than they should"), "{}", done.err);
+    server.stop();
+}
