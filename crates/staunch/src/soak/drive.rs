@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::count::Reading;
 use super::load;
-use super::mix::{Load, Outcomes};
+use super::mix::{Load, Outcomes, Rounds};
 use super::target::Target;
 use crate::client::Client;
 use crate::exit::Exit;
@@ -73,11 +73,12 @@ impl Plan {
         let begun = Instant::now();
         let mut cycles: Vec<Cycle> = Vec::new();
         let mut life = 1;
+        let mut rounds = self.load.rounds();
         while self.goes_on(&cycles, begun.elapsed()) {
             let cycle_begun = Instant::now();
             let before = cycles.last().filter(|cycle| cycle.life == life).map(|cycle| &cycle.reading);
             let stormed = if before.is_none() { storm(target) } else { Ok(()) };
-            let done = stormed.and_then(|()| self.cycle(target, before, stop));
+            let done = stormed.and_then(|()| self.cycle(target, &mut rounds, before, stop));
             let (runs, reading) = done.map_err(|failure| target.explain(failure))?;
             let (earlier, asked) = cycles.last().map_or((0, 0), |cycle| (cycle.runs, cycle.requests));
             cycles.push(Cycle {
@@ -117,13 +118,19 @@ impl Plan {
     }
 
     /// One cycle: how many runs it made, and what was held at its end.
-    fn cycle(&self, target: &Target, before: Option<&Reading>, stop: &AtomicBool) -> Result<(u64, Reading), Failure> {
+    fn cycle(
+        &self,
+        target: &Target,
+        rounds: &mut Rounds,
+        before: Option<&Reading>,
+        stop: &AtomicBool,
+    ) -> Result<(u64, Reading), Failure> {
         let (ended, outcomes) = {
             let client = target.client()?;
             (client.memory(false)?.runs_ended, Target::outcomes(&client)?)
         };
         let fresh = || target.client();
-        let wanted = load::work(&target.for_load(&fresh), &self.load.jobs(self.runs), self.requests, stop)?;
+        let wanted = load::work(&target.for_load(&fresh), &rounds.jobs(self.runs), self.requests, stop)?;
         let runs: u64 = wanted.values().sum();
         let client = target.client()?;
         drain(&client, ended + runs, stop)?;

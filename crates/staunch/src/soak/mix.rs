@@ -90,19 +90,9 @@ impl Load {
         Ok(Self { shares, restart })
     }
 
-    /// What is done in a cycle until it has made so many runs.
-    pub(super) fn jobs(&self, runs: u32) -> Vec<Mix> {
-        let round = self.round();
-        let mut left = i64::from(runs);
-        let mut jobs = Vec::new();
-        for kind in round.iter().copied().cycle() {
-            if left <= 0 {
-                break;
-            }
-            left -= i64::from(kind.runs());
-            jobs.push(kind);
-        }
-        jobs
+    /// Round after round of it, from the first kind on.
+    pub(super) fn rounds(&self) -> Rounds {
+        Rounds(self.round().into_iter().cycle())
     }
 
     /// Each kind as often as it is to come, spread evenly: whoever has waited longest for its share comes next.
@@ -131,6 +121,23 @@ impl Load {
     }
 }
 
+/// Rounds of a load. A cycle may be shorter than a round, so the next goes on where it stopped: else what comes seldom would never come.
+pub(super) struct Rounds(std::iter::Cycle<std::vec::IntoIter<Mix>>);
+
+impl Rounds {
+    /// What is done in the next cycle until it has made so many runs.
+    pub(super) fn jobs(&mut self, runs: u32) -> Vec<Mix> {
+        let (mut made, mut jobs) = (0, Vec::new());
+        while made < runs {
+            // There is always one more, and a load has a run somewhere.
+            let Some(kind) = self.0.next() else { break };
+            made += kind.runs();
+            jobs.push(kind);
+        }
+        jobs
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -140,11 +147,18 @@ mod tests {
         let load = Load::of(&[], true).expect("a load");
         assert!(load.restart && load.words().ends_with("token,restart"));
         for runs in [1, 2, 7, 8, 9, 100] {
-            let made: u32 = load.jobs(runs).into_iter().map(Mix::runs).sum();
+            let made: u32 = load.rounds().jobs(runs).into_iter().map(Mix::runs).sum();
             assert!((runs..=runs + 1).contains(&made), "{runs}: {made}");
         }
-        let jobs = Load::of(&shares("fail,bad,rerun"), true).expect("a load").jobs(4);
+        let jobs = Load::of(&shares("fail,bad,rerun"), true).expect("a load").rounds().jobs(4);
         assert_eq!(jobs, [Mix::Fail, Mix::Bad, Mix::Rerun, Mix::Fail]);
+    }
+
+    #[test]
+    fn a_cycle_goes_on_in_the_round_where_the_last_one_stopped() {
+        let mut rounds = Load::of(&shares("ok:5,bad,big"), true).expect("a load").rounds();
+        let cycles: Vec<Vec<&str>> = (0..4).map(|_| rounds.jobs(2).into_iter().map(Mix::word).collect()).collect();
+        assert_eq!(cycles, [vec!["ok", "ok"], vec!["bad", "ok", "big"], vec!["ok", "ok"], vec!["ok", "ok"]]);
     }
 
     fn shares(words: &str) -> Vec<Share> {
