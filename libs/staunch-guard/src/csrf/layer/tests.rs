@@ -550,6 +550,39 @@ fn a_dropped_request_reaches_nobody_and_pays_back() {
     assert_eq!(bench.post(|post| post.header("content-type", URLENCODED), &form), OK);
 }
 
+/// What was read of a form is paid for as long as the server behind holds it, whether or not it has taken it out of the body.
+#[test]
+fn a_form_is_paid_for_while_the_server_behind_holds_it() {
+    let bench = Bench::new();
+    let form = format!("csrf_token={}", bench.token().as_str());
+    let forms = Arc::clone(bench.layer.forms());
+    let server = tower::service_fn(move |request: Request<Replay<Chunks>>| {
+        let forms = Arc::clone(&forms);
+        async move {
+            let mut body = request.into_body();
+            let held = forms.used();
+            while let Some(frame) = body.frame().await {
+                drop(frame.unwrap());
+            }
+            let read = forms.used();
+            drop(body);
+            Ok::<_, Infallible>(Response::new(Full::<Bytes>::from(format!("{held} {read} {}", forms.used()))))
+        }
+    });
+    for content in [URLENCODED, MULTIPART] {
+        let form = if content == URLENCODED {
+            form.clone()
+        } else {
+            multipart(&[("csrf_token", &form["csrf_token=".len()..])])
+        };
+        // One chunk: all of it is read for its token.
+        let request = post().header("content-type", content).body(Chunks::new(form.as_bytes(), 1000)).unwrap();
+        let answer = block_on(bench.layer.layer(server.clone()).oneshot(request)).unwrap();
+        let told = block_on(answer.into_body().collect()).unwrap().to_bytes();
+        assert_eq!(told, format!("{0} {0} 0", form.len()), "{content}");
+    }
+}
+
 /// A server's own session rows: the other use of [`Tokens`].
 struct Rows {
     ring: Mutex<crate::csrf::Ring>,
