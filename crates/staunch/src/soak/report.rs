@@ -1,7 +1,8 @@
 //! The report of a soak, in Markdown, with its chart beside it.
 
 use std::fmt::Write as _;
-use std::path::Path;
+use std::fs::OpenOptions;
+use std::path::{Path, PathBuf};
 
 use super::chart;
 use super::count::ALL;
@@ -13,15 +14,31 @@ use crate::failure::Failure;
 /// Cycles that the table shows; of more, as many are left out between two as need be.
 const ROWS_MAX: usize = 60;
 
+/// Makes both files before anything is measured, so that hours of it are not for nothing. What stands in them stays until there is more.
+///
+/// # Errors
+/// One could not be written: a wrong flag, and not to be taken for a verdict.
+pub(super) fn begin(path: &Path) -> Result<(), Failure> {
+    for file in [path, &chart_beside(path)] {
+        let opened = OpenOptions::new().append(true).create(true).open(file);
+        opened.map_err(|error| Failure::usage(format!("cannot write {}: {error}", file.display())))?;
+    }
+    Ok(())
+}
+
 /// Writes `FILE.md`, and `FILE.svg` beside it.
 ///
 /// # Errors
 /// A file cannot be written.
 pub(super) fn write(soaked: &Soaked, path: &Path) -> Result<(), Failure> {
-    let chart = path.with_extension("svg");
+    let chart = chart_beside(path);
     let name = chart.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     put(&chart, &chart::svg(&soaked.cycles))?;
     put(path, &markdown(soaked, &name))
+}
+
+fn chart_beside(path: &Path) -> PathBuf {
+    path.with_extension("svg")
 }
 
 fn put(path: &Path, text: &str) -> Result<(), Failure> {

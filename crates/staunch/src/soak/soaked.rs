@@ -72,6 +72,9 @@ pub(crate) fn run(arguments: &Soak, foreign: Option<Client>, terminal: &mut Term
         return Ok(Exit::Ok);
     }
     let load = Load::of(&arguments.mix, foreign.is_none())?;
+    if let Some(path) = &arguments.report {
+        report::begin(path)?;
+    }
     let stop = Stop::listen()?;
     let kept = (arguments.runs / (2 * KINDS)).clamp(1, KEPT_MAX);
     let mut target = match foreign {
@@ -99,10 +102,11 @@ pub(crate) fn run(arguments: &Soak, foreign: Option<Client>, terminal: &mut Term
         judged: judge(&lives(&cycles), arguments.bound),
         cycles,
     };
+    // First: a report that cannot be written after all must not take the verdict along.
+    show.end(&soaked, terminal)?;
     if let Some(path) = &arguments.report {
         report::write(&soaked, path)?;
     }
-    show.end(&soaked, terminal)?;
     Ok(soaked.exit())
 }
 

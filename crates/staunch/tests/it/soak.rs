@@ -135,6 +135,7 @@ fn what_cannot_be_asked_is_refused_before_anything_starts() {
         (&["--inject-leak", "fd"], "memory=16B/run"),
         (&["--inject-leak", "fd=1/2", "--server", "http://127.0.0.1:1"], "--server"),
         (&["--mix", "ok,restart", "--server", "http://127.0.0.1:1"], "leave --server away"),
+        (&["--report", "/nowhere/report.md"], "cannot write /nowhere/report.md"),
     ] {
         let done = bed.run(&[&["soak"][..], arguments].concat()).exits(2);
         assert!(done.err.contains(why), "{arguments:?}: {}", done.err);
@@ -144,6 +145,22 @@ fn what_cannot_be_asked_is_refused_before_anything_starts() {
     let done = bed.run(&["serve", "--listen", "127.0.0.1:0", "--inject-leak", "fd=1/2"]).exits(2);
     assert!(done.err.contains("staunch soak"), "{}", done.err);
     assert!(bed.temporary().is_empty());
+}
+
+#[test]
+fn a_report_that_cannot_be_written_does_not_take_the_verdict_along() {
+    let bed = Bed::new();
+    let report = bed.path("here/report.md");
+    let mut arguments = vec!["soak", "--cycles", "3", "--runs", "2", "--requests", "0", "--mix", "ok", "--json"];
+    arguments.extend(["--settle", "100ms", "--report", report.to_str().unwrap()]);
+    let mut soak = bed.start(&arguments);
+    soak.line(|line| line.contains("\"cycle\":1"));
+    // It was made before the load began; now it cannot be written any more.
+    fs::remove_file(&report).unwrap();
+    fs::create_dir(&report).unwrap();
+    let done = soak.end().exits(1);
+    assert_eq!(objects(&done).1["verdict"], "inconclusive", "{done:?}");
+    assert!(done.err.contains("cannot write"), "{}", done.err);
 }
 
 /// A soak whose first cycle is over, and the server it started.
