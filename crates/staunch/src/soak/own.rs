@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::os::unix::process::CommandExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
@@ -84,19 +84,27 @@ impl Own {
     /// Stops it by SIGTERM.
     ///
     /// # Errors
-    /// It does not end, ends with a failure, or leaves anything.
+    /// It has died, does not end, ends with a failure, or leaves anything.
     pub(super) fn stop(&mut self) -> Result<(), Failure> {
+        if let Some(status) = self.wait(Duration::ZERO)? {
+            return Err(self.died(status));
+        }
         let Some(child) = &self.child else { return Ok(()) };
-        // If it has ended already the wait below says how.
+        // If it has ended meanwhile the wait below says how.
         kill_process(Pid::from_child(child), Signal::TERM).unwrap_or_default();
         let Some(status) = self.wait(STOP_MAX)? else {
             return Err(Failure::new(Exit::TimedOut, "the server did not stop when it was told to").hint(self.tail()));
         };
-        self.child = None;
-        if status.success() && self.said().lines().any(|line| line == CLEAN_CLOSE) {
-            return Ok(());
+        match close(status, &self.said()) {
+            Close::Clean => self.child = None,
+            Close::Died => return Err(self.died(status)),
+            Close::Unclean => {
+                self.child = None;
+                let message = format!("the server did not close cleanly ({status})");
+                return Err(Failure::broken(message).hint(self.tail()));
+            }
         }
-        Err(Failure::broken(format!("the server did not close cleanly ({status})")).hint(self.tail()))
+        Ok(())
     }
 
     /// Why a request failed: what it says, or that the server is dead.
@@ -105,13 +113,15 @@ impl Own {
             return failure;
         }
         match self.wait(LOOK * 10) {
-            Ok(Some(status)) => {
-                self.child = None;
-                let message = format!("the server died ({status}) in its life number {}", self.lives);
-                Failure::new(Exit::Unreachable, message).hint(self.tail())
-            }
+            Ok(Some(status)) => self.died(status),
             _ => failure,
         }
+    }
+
+    fn died(&mut self, status: ExitStatus) -> Failure {
+        self.child = None;
+        let message = format!("the server died ({status}) in its life number {}", self.lives);
+        Failure::new(Exit::Unreachable, message).hint(self.tail())
     }
 
     fn begin(&mut self) -> Result<(), Failure> {
@@ -143,13 +153,17 @@ impl Own {
             }
             if let Some(status) = self.wait(Duration::ZERO)? {
                 self.child = None;
-                return Err(Failure::broken(format!("the server did not start ({status})")).hint(self.tail()));
+                return Err(self.not_started(&format!("the server did not start ({status})")));
             }
             if Instant::now() >= until {
-                return Err(Failure::new(Exit::TimedOut, "the server does not come to listen").hint(self.tail()));
+                return Err(self.not_started("the server does not come to listen"));
             }
             thread::sleep(LOOK);
         }
+    }
+
+    fn not_started(&self, message: &str) -> Failure {
+        Failure::new(Exit::Unreachable, message).hint(self.tail())
     }
 
     /// Makes the admin, and the token that all but logins use. From then on nobody else on this machine gets in.
@@ -211,6 +225,24 @@ impl Drop for Own {
     }
 }
 
+/// How a server that was told to stop has ended.
+#[derive(Debug, PartialEq, Eq)]
+enum Close {
+    Clean,
+    /// It left something, or failed at it.
+    Unclean,
+    /// A signal ended it, and so it did not close at all.
+    Died,
+}
+
+fn close(status: ExitStatus, said: &str) -> Close {
+    match (status.signal(), status.success() && said.lines().any(|line| line == CLEAN_CLOSE)) {
+        (Some(_), _) => Close::Died,
+        (None, true) => Close::Clean,
+        (None, false) => Close::Unclean,
+    }
+}
+
 /// Short histories, small logs, page caches that are full at once instead of after some ten thousand runs, and rates that do not stand
 /// in the way of the load.
 fn configuration(kept_runs: u32) -> String {
@@ -250,5 +282,50 @@ mod tests {
     fn passwords_differ_and_are_long() {
         let (one, two) = (random().expect("random"), random().expect("random"));
         assert!(one != two && one.expose().len() == 48);
+    }
+
+    #[test]
+    fn a_server_that_a_signal_ends_has_died_and_not_closed() {
+        // As wait(2) has it: the signal in the low byte, else the code in the next.
+        let (zero, one, killed, aborted) = (0, 1 << 8, 9, 6);
+        let said = format!("listening on http://h\n{CLEAN_CLOSE}\n");
+        for (raw, said, expected) in [
+            (zero, &*said, Close::Clean),
+            (zero, "listening on http://h\n", Close::Unclean),
+            (zero, "closed: tasks 1, children 0, budgets 0\n", Close::Unclean),
+            (one, &*said, Close::Unclean),
+            (killed, "", Close::Died),
+            (aborted, &*said, Close::Died),
+        ] {
+            assert_eq!(close(ExitStatus::from_raw(raw), said), expected, "{raw}: {said}");
+        }
+    }
+
+    /// A server that runs this instead.
+    fn own(script: &str) -> Own {
+        let directory = temporary("staunch-soak-").expect("a directory");
+        let child = Command::new("sh").args(["-c", script]).spawn().expect("a shell");
+        let password = random().expect("random");
+        Own { directory, leaks: Vec::new(), password, token: None, child: Some(child), url: String::new(), lives: 1 }
+    }
+
+    #[test]
+    fn a_server_that_is_dead_before_it_is_stopped_is_unreachable() {
+        for (script, how) in [("kill -9 $$", "signal: 9"), ("exit 1", "exit status: 1")] {
+            let mut own = own(script);
+            assert!(own.wait(START_MAX).expect("waited for").is_some());
+            let failure = own.stop().expect_err("dead");
+            assert!(failure.exit == Exit::Unreachable && failure.message.contains(how), "{failure}");
+        }
+    }
+
+    #[test]
+    fn a_server_that_does_not_start_is_unreachable() {
+        // This very program is started, and here that is the tests, which do not know `--listen`.
+        let failure = Own::start(1, Vec::new()).err().expect("no server");
+        assert!(
+            failure.exit == Exit::Unreachable && failure.message.starts_with("the server did not start"),
+            "{failure}"
+        );
     }
 }
