@@ -133,7 +133,7 @@ fn one(name: &'static str, place: usize, how: How, life: &[Reading], bound: f64)
 /// rises is a leak.
 fn exactly(name: &'static str, points: &[(f64, f64)]) -> Judged {
     let n = points.len();
-    let wanted = CYCLES_MIN.max(n / 2);
+    let wanted = CYCLES_MIN.max(n.div_ceil(2));
     let last = points.last().map_or(0.0, |(_, value)| *value);
     let equal = points.iter().rev().take_while(|(_, value)| *value == last).count();
     let (whole, late) = (trend(points), trend(&points[n - wanted.min(n)..]));

@@ -20,6 +20,9 @@ fn counts_are_clean_if_they_are_equal_from_the_middle_on_at_the_latest() {
     assert_eq!(exact(&half), (Verdict::Clean, 10));
     let less: Vec<u64> = [1; 11].into_iter().chain([2; 9]).collect();
     assert_eq!(exact(&less), (Verdict::Inconclusive, 0));
+    // Of an odd number the greater half must agree.
+    let odd = |warm_up| exact(&[vec![1; warm_up], vec![2; 15 - warm_up]].concat());
+    assert_eq!([odd(6), odd(7), odd(8)], [(Verdict::Clean, 6), (Verdict::Clean, 7), (Verdict::Inconclusive, 0)]);
     // Downwards is no leak, but not equal either.
     assert_eq!(exact(&[20, 19, 18, 17, 16, 15]).0, Verdict::Inconclusive);
     assert_eq!(exact(&[20, 21, 20, 21, 20, 21, 20, 21]).0, Verdict::Inconclusive);
