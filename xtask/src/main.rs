@@ -30,7 +30,7 @@ usage: cargo xtask TASK
   bench NAME         measure by whole processes; the last line is one JSON object
                      runs | dag | latency | idle | accounting | rate | csrf | guard
                      --quick: a smaller round · --history N: runs of history for idle
-                     --binary FILE: measure this one instead of building
+                     --binary FILE: measure this one instead of building; not with accounting
 ";
 
 fn main() -> ExitCode {

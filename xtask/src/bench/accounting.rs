@@ -16,6 +16,9 @@ use crate::process;
 /// What the build without is told; its own target directory keeps the two apart.
 const WITHOUT: &str = "--cfg staunch_unaccounted";
 
+/// What cargo puts between two flags (The Cargo Book, `CARGO_ENCODED_RUSTFLAGS`).
+const SEPARATOR: char = '\x1f';
+
 /// Connections of a turn of requests.
 const CONNECTIONS: usize = 4;
 
@@ -77,13 +80,25 @@ pub(super) fn measure(bench: &Bench) -> Result<Value> {
     Ok(line)
 }
 
-/// The release binary, built to count nothing.
+/// The release binary, built to count nothing, and else as the one beside it.
 fn build_without() -> Result<PathBuf> {
     let target = process::target().join("unaccounted");
     let mut build = process::cargo(&["build", "--release", "--package", "staunch", "--target-dir"])?;
-    build.arg(&target).env("RUSTFLAGS", WITHOUT).env_remove("CARGO_ENCODED_RUSTFLAGS");
+    let flags = flags_without(std::env::var("CARGO_ENCODED_RUSTFLAGS").ok(), std::env::var("RUSTFLAGS").ok());
+    build.arg(&target).env("CARGO_ENCODED_RUSTFLAGS", flags);
     process::run(build)?;
     Ok(target.join("release/staunch"))
+}
+
+/// The caller's flags and ours: two builds that differ in more than one thing tell nothing of it. As cargo encodes them, which it
+/// looks at before all others.
+pub(super) fn flags_without(encoded: Option<String>, plain: Option<String>) -> String {
+    let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    let given = match encoded {
+        Some(encoded) => encoded.split(SEPARATOR).filter(|flag| !flag.is_empty()).map(str::to_owned).collect(),
+        None => words(&plain.unwrap_or_default()),
+    };
+    [given, words(WITHOUT)].concat().join(&SEPARATOR.to_string())
 }
 
 /// That the two builds are what they are taken for.

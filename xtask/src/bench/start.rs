@@ -35,6 +35,9 @@ pub(crate) fn run(arguments: &[&str]) -> Result<()> {
             word => bail!("what is {word:?}? see cargo xtask"),
         }
     }
+    if name == Some("accounting") && binary.is_some() {
+        bail!("accounting takes no --binary: it compares two builds of this checkout, and another program is neither");
+    }
     // A library needs no binary.
     match name {
         Some("rate") => return tell(rate::measure(quick)?, quick),

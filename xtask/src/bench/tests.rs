@@ -6,6 +6,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use super::accounting::flags_without;
 use super::client::Client;
 use super::dag::{self, Shape};
 use super::serve::sum_of;
@@ -94,4 +95,22 @@ fn the_floor_starts_as_many_as_it_says_and_sees_failures() {
     assert!(spawn::spawn_loop(spawn::TRUE, 5, 2).unwrap() > Duration::ZERO);
     assert!(spawn::spawn_loop(&["/bin/sh", "-c", "exit 3"], 1, 1).is_err());
     assert!(spawn::spawn_loop(&["/no/such/program"], 1, 1).is_err());
+}
+
+#[test]
+fn a_build_that_counts_nothing_has_the_callers_flags_too() {
+    let flags = |encoded: Option<&str>, plain: Option<&str>| {
+        flags_without(encoded.map(str::to_owned), plain.map(str::to_owned)).replace('\x1f', "|")
+    };
+    assert_eq!(flags(None, None), "--cfg|staunch_unaccounted");
+    assert_eq!(flags(None, Some(" -C  target-cpu=native ")), "-C|target-cpu=native|--cfg|staunch_unaccounted");
+    // Encoded ones win, and may have blanks in them.
+    assert_eq!(flags(Some("-C\x1flink-arg=a b"), Some("-O")), "-C|link-arg=a b|--cfg|staunch_unaccounted");
+    assert_eq!(flags(Some(""), Some("-O")), "--cfg|staunch_unaccounted");
+}
+
+#[test]
+fn a_binary_of_somebody_elses_has_no_build_without() {
+    let refused = super::start::run(&["accounting", "--binary", "/bin/true"]).unwrap_err().to_string();
+    assert!(refused.contains("accounting takes no --binary"), "{refused}");
 }
