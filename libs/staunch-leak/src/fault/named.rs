@@ -49,8 +49,8 @@ impl std::fmt::Debug for Reach {
 /// scenario runs once and must leave the process as it was; if it does not it is run again, since the first time may have
 /// set something up, and a second difference is a leak. *From then on* means all later hits of that point.
 ///
-/// A hit that is not reached when its turn comes is tried three times. The first of a point must be reached then; later ones may be
-/// up to chance and are passed over.
+/// A hit that is not reached when its turn comes is tried up to a dozen times. The first of a point must be reached then; later
+/// ones may be up to chance and are passed over.
 ///
 /// # Errors
 /// [`Broken`], whose `at` is the number of the hit among those of its point.
