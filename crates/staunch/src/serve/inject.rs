@@ -142,7 +142,7 @@ impl Drop for Leaking {
 /// Bytes that nobody wants any more, and those lost before them.
 struct Lost {
     _bytes: Box<[u8]>,
-    _previous: Option<Box<Lost>>,
+    _previous: Option<Box<Self>>,
 }
 
 /// All that was lost, never freed. It can still be reached: live bytes count it all the same, and a server that leaks on purpose closes
