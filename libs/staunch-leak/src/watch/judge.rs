@@ -59,8 +59,9 @@ impl Judge {
     pub(super) fn verdict(&mut self, resource: &Resource, history: &History) -> Verdict {
         let mut best: Option<(State, Finding)> = None;
         for (ring, growing) in history.rings().iter().zip(&mut self.growing) {
-            let Some(finding) = judge(resource, ring) else { continue };
-            let state = confirm(growing, &finding);
+            let Some(finding) = judge(resource, ring, None) else { continue };
+            let state =
+                confirm(growing, &finding, |since| judge(resource, ring, Some(since)).is_some_and(|new| new.grows));
             // Not `>`: of two that say the same the longer, which is more precise.
             if best.as_ref().is_none_or(|(worst, _)| state >= *worst) {
                 best = Some((state, finding));
@@ -70,8 +71,9 @@ impl Judge {
     }
 }
 
-/// Hysteresis: it is a leak if it grew before too, and the window then and the window now have nothing to do with each other.
-fn confirm(growing: &mut Option<Suspicion>, finding: &Finding) -> State {
+/// Hysteresis: it is a leak if it grew before too, and what came since then, as long as the window then, grows when judged alone: the
+/// two have nothing to do with each other. `grows_since` judges what came after a moment.
+fn confirm(growing: &mut Option<Suspicion>, finding: &Finding, grows_since: impl FnOnce(u64) -> bool) -> State {
     if !finding.grows {
         // Noise hides a slow leak now and then, so a suspicion is not dropped at once.
         *growing = growing.filter(|suspicion| finding.newest < suspicion.seen + suspicion.window / 4);
@@ -80,7 +82,8 @@ fn confirm(growing: &mut Option<Suspicion>, finding: &Finding) -> State {
     let first = Suspicion { since: finding.newest, window: finding.window, seen: 0 };
     let suspicion = growing.get_or_insert(first);
     suspicion.seen = finding.newest;
-    if finding.newest >= suspicion.since + suspicion.window { State::Leak } else { State::Growing }
+    let is_long = finding.newest >= suspicion.since + suspicion.window;
+    if is_long && grows_since(suspicion.since) { State::Leak } else { State::Growing }
 }
 
 fn say(resource: &Resource, last: Option<&Block>, best: Option<(State, Finding)>) -> Verdict {
@@ -117,9 +120,9 @@ fn say(resource: &Resource, last: Option<&Block>, best: Option<(State, Finding)>
 }
 
 /// The points that are judged: quiescent ones alone if there are enough, and few enough.
-fn points(ring: &Ring) -> Vec<Block> {
-    let quiet: Vec<Block> = ring.blocks().filter(|block| block.quiescent).copied().collect();
-    let mut blocks = if quiet.len() >= POINTS_MIN { quiet } else { ring.blocks().copied().collect() };
+fn points(all: Vec<Block>) -> Vec<Block> {
+    let quiet: Vec<Block> = all.iter().filter(|block| block.quiescent).copied().collect();
+    let mut blocks = if quiet.len() >= POINTS_MIN { quiet } else { all };
     while blocks.len() > POINTS_JUDGED_MAX {
         // From the newest back, so that the newest point is whole and an odd one at the beginning stays alone.
         let mut pairs: Vec<Block> =
@@ -130,10 +133,13 @@ fn points(ring: &Ring) -> Vec<Block> {
     blocks
 }
 
-fn judge(resource: &Resource, ring: &Ring) -> Option<Finding> {
-    let blocks = points(ring);
+/// Judges what a ring holds, or what of it came `after` a moment.
+fn judge(resource: &Resource, ring: &Ring, after: Option<u64>) -> Option<Finding> {
+    let all: Vec<Block> = ring.blocks().filter(|block| after.is_none_or(|after| block.at > after)).copied().collect();
+    let seen = all.len();
+    let blocks = points(all);
     let noisy = blocks.iter().any(|block| !block.quiescent);
-    if blocks.len() < POINTS_MIN || noisy && ring.blocks().len() < NOISY_MIN {
+    if blocks.len() < POINTS_MIN || noisy && seen < NOISY_MIN {
         return None;
     }
     let mut finding = None;

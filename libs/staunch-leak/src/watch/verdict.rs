@@ -17,7 +17,7 @@ pub enum State {
     Filling,
     /// It grew over the last window.
     Growing,
-    /// It grew over two windows, and still does.
+    /// It grew over a window, and again over what came after it.
     Leak,
 }
 
