@@ -3,12 +3,15 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use staunch_bounded::{Gauge, Reason};
 use staunch_flow::{Diagnostic, Workflow};
 use staunch_store::RevisionId;
 
 /// What a parsed workflow holds for each byte of its text, from above: steps, templates and names are small objects
 /// around slices of it. Measured on the examples it is 4 to 7.
 pub(crate) const HEAP_BYTES_PER_TEXT_BYTE: u64 = 8;
+/// And besides, whatever its text.
+const HEAP_BYTES_MIN: u64 = 4_096;
 
 /// Parsed workflows by name, and a bounded number by revision.
 #[derive(Debug)]
@@ -16,6 +19,7 @@ pub struct Catalog {
     // Std locks: held for a look-up or an insert, never over an await.
     names: RwLock<Names>,
     revisions: Mutex<Revisions>,
+    gauge: Arc<Gauge>,
 }
 
 #[derive(Debug, Default)]
@@ -33,6 +37,7 @@ struct Revisions {
     /// Whether it may be filled.
     open: bool,
     parsed: HashMap<RevisionId, Parsed>,
+    gauge: Arc<Gauge>,
 }
 
 #[derive(Debug)]
@@ -60,8 +65,10 @@ pub struct Known {
 impl Catalog {
     /// An empty catalog that holds at most about `bytes_max` bytes of workflows by revision.
     pub(crate) fn new(bytes_max: u64) -> Self {
-        let revisions = Revisions { bytes_max, bytes: 0, uses: 0, open: true, parsed: HashMap::new() };
-        Self { names: RwLock::default(), revisions: Mutex::new(revisions) }
+        let gauge = Gauge::new("workflows", bytes_max / HEAP_BYTES_MIN, bytes_max);
+        let (parsed, told) = (HashMap::new(), Arc::clone(&gauge));
+        let revisions = Revisions { bytes_max, bytes: 0, uses: 0, open: true, parsed, gauge: told };
+        Self { names: RwLock::default(), revisions: Mutex::new(revisions), gauge }
     }
 
     /// The workflow of this name.
@@ -120,7 +127,7 @@ impl Catalog {
 
     /// Keeps the workflow of a revision at hand, instead of those that were used longest ago if it must.
     pub(crate) fn remember(&self, id: RevisionId, workflow: &Arc<Workflow>, text_bytes: usize) {
-        let bytes = text_bytes as u64 * HEAP_BYTES_PER_TEXT_BYTE + 4096;
+        let bytes = text_bytes as u64 * HEAP_BYTES_PER_TEXT_BYTE + HEAP_BYTES_MIN;
         let mut revisions = self.revisions.lock().unwrap_or_else(PoisonError::into_inner);
         if !revisions.open || bytes > revisions.bytes_max || revisions.parsed.contains_key(&id) {
             return;
@@ -130,11 +137,13 @@ impl Catalog {
             let oldest = revisions.parsed.iter().min_by_key(|(_, parsed)| parsed.used).map(|(id, _)| *id);
             let Some(gone) = oldest.and_then(|id| revisions.parsed.remove(&id)) else { break };
             revisions.bytes -= gone.bytes;
+            revisions.gauge.lost_one(Reason::Evicted);
         }
         revisions.uses += 1;
         revisions.bytes += bytes;
         let used = revisions.uses;
         revisions.parsed.insert(id, Parsed { workflow: Arc::clone(workflow), bytes, used });
+        revisions.tell();
     }
 
     /// Keeps workflows of earlier revisions at hand from now on, or forgets them and keeps none.
@@ -145,12 +154,25 @@ impl Catalog {
             // A new one: what was allocated for the largest number of them goes too.
             revisions.parsed = HashMap::new();
             revisions.bytes = 0;
+            revisions.tell();
         }
+    }
+
+    /// The counts of those by revision. Those by name are the same ones while they are at hand here, and have a bound of their own:
+    /// the files of one directory, read at the start.
+    pub(crate) fn counted(&self) -> &Arc<Gauge> {
+        &self.gauge
     }
 
     /// Bytes of workflows at hand, by the estimate that bounds them.
     pub fn bytes(&self) -> u64 {
         self.revisions.lock().unwrap_or_else(PoisonError::into_inner).bytes
+    }
+}
+
+impl Revisions {
+    fn tell(&self) {
+        self.gauge.holds(self.parsed.len() as u64, self.bytes);
     }
 }
 

@@ -273,6 +273,8 @@ impl Engine {
     pub fn register(&self, census: &Census) {
         census.register(&self.inner.plans);
         census.register(&self.inner.captures);
+        census.register(self.inner.catalog.counted());
+        self.inner.store.register(census);
     }
 
     /// Parses a text without running it.

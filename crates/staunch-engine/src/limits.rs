@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use staunch_store::{AccountLimits, StoreLimits};
+use staunch_store::{AccountLimits, READERS_MAX, StoreLimits};
 
 use crate::catalog::HEAP_BYTES_PER_TEXT_BYTE;
 
@@ -149,10 +149,7 @@ impl Limits {
             ("captured output of running steps", self.captures_bytes_max),
             ("log buffers of running steps", steps * (64 << 10)),
             ("writes that wait for the store", u64::from(self.writes_queued_max) * (16 << 10)),
-            (
-                "page cache of the store",
-                (u64::from(self.store_writer_cache_kib) + 4 * u64::from(self.store_reader_cache_kib)) << 10,
-            ),
+            ("pages and statements of the store", self.store().heap_bytes_max(READERS_MAX)),
             ("connections", u64::from(self.connections_max) * (64 << 10)),
             ("request bodies", self.bodies_bytes_max),
             ("event streams", u64::from(self.streams_max) * u64::from(self.stream_bytes_max)),

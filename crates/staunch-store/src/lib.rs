@@ -31,5 +31,5 @@ pub use record::{
     LogPlace, NewAttempt, NewEvent, NewRevision, NewRun, Page, Renewal, Results, Retention, RunHead, RunQuery, RunRow,
     RunState, Submitted, Swept, Usage, WorkflowRow,
 };
-pub use sqlite::{Clock, Durability, HandClock, Opening, Sqlite, SystemClock};
+pub use sqlite::{Clock, Durability, HandClock, Opening, READERS_MAX, Sqlite, SystemClock};
 pub use store::Store;

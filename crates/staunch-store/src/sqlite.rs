@@ -14,6 +14,7 @@ mod connection;
 mod directory;
 mod expiry;
 mod failure;
+mod heap;
 mod open_run;
 mod query;
 mod readers;
@@ -48,7 +49,9 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 
 pub use self::clock::{Clock, HandClock, SystemClock};
 use self::directory::Directory;
+use self::heap::{Heap, Held};
 use self::readers::Readers;
+pub use self::readers::THREADS_MAX as READERS_MAX;
 use self::turn::Turn;
 use self::writer::{Pending, Ticket, Writer};
 use crate::account::AccountLimits;
@@ -109,6 +112,7 @@ struct Ground {
     accounts: AccountLimits,
     clock: Arc<dyn Clock>,
     counts: Counts,
+    heap: Arc<Heap>,
 }
 
 /// Totals since start. Relaxed throughout: lone numbers for people, no other memory hangs on them.
@@ -166,9 +170,9 @@ impl Opening {
         let file = directory.database();
         let mut connection = connection::writer(&file, &self.limits, self.durability)?;
         schema::migrate(&mut connection, &file, schema::MIGRATIONS)?;
-        let counts = Counts::default();
-        let ground =
-            Arc::new(Ground { directory, limits: self.limits, accounts: self.accounts, clock: self.clock, counts });
+        let (limits, accounts, clock) = (self.limits, self.accounts, self.clock);
+        let (counts, heap) = (Counts::default(), Heap::new(&limits, self.readers_max.max(1)));
+        let ground = Arc::new(Ground { directory, limits, accounts, clock, counts, heap });
         let writer = Writer::new(connection, Arc::clone(&ground), self.idle)?;
 
         let queued_max = self.limits.writes_queued_max.max(1);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use staunch_bounded::Census;
 
 use crate::error::StoreError;
 use crate::id::{AttemptKey, Incarnation, RevisionId, RunId};
@@ -64,6 +65,8 @@ pub trait Store: Send + Sync + 'static {
     async fn usage(&self) -> Result<Usage, StoreError>;
     /// Whether a write would be taken: the writer lives and the disk is above its floor.
     async fn writable(&self) -> Result<(), StoreError>;
+    /// Registers what it holds memory on; nothing, unless it says otherwise.
+    fn register(&self, _census: &Census) {}
     /// Ends the writer after what was taken in, checkpoints, joins its threads. Later calls fail as closed.
     async fn close(&self);
 }

@@ -101,11 +101,11 @@ impl Lookout {
 }
 
 impl Lookout {
-    /// Live bytes at the last census, and whether memory grows by the last verdict.
+    /// Live bytes at the last census, and whether what nothing answers for grows by the last verdict. A store that fills is no reason.
     fn memory_seen(&self) -> (Option<u64>, bool) {
         let seen = self.seen_now();
-        let of_memory = |name: &str| name == "live" || name == "unattributed";
-        let grows = seen.verdicts.iter().any(|verdict| of_memory(verdict.name) && verdict.state >= State::Growing);
+        let grows =
+            seen.verdicts.iter().any(|verdict| verdict.name == "unattributed" && verdict.state >= State::Growing);
         (seen.live_bytes, grows)
     }
 }

@@ -20,7 +20,8 @@ pub(super) enum Read {
 pub(super) struct Followed {
     pub(super) resource: Resource,
     pub(super) read: Read,
-    /// Whether its growth counts against the process. What is resident is up to the allocator and the kernel too.
+    /// Whether its growth counts against the process. What is live is judged by its two parts: `stores`, which fill, and `unattributed`.
+    /// What is resident is up to the allocator and the kernel too.
     pub(super) counts: bool,
 }
 
@@ -31,18 +32,18 @@ const DATABASE_REST_BYTES: u64 = 64 << 20;
 /// `can_say` is whether the allocator counts.
 pub(super) fn all(config: &WatchConfig, limits: &Limits, process: Option<&Process>, can_say: bool) -> Vec<Followed> {
     let often = |resource, read| Followed { resource, read: Read::Often(read), counts: true };
+    let told = |resource, read| Followed { counts: false, ..often(resource, read) };
     let rarely = |resource, read| Followed { resource, read: Read::Rarely(read), counts: true };
     let within = |resource: Resource, limit: Option<u64>| limit.map_or(resource, |limit| resource.limit(limit));
     let of_memory = |name| within(Resource::bytes(name), config.granted);
     let mut all = Vec::new();
     if can_say {
-        all.push(often(of_memory("live"), Reading::live_bytes));
+        all.push(told(of_memory("live"), Reading::live_bytes));
         all.push(often(of_memory("unattributed"), Reading::unattributed_bytes));
     }
     let stores = Resource::bytes("stores").cap(limits.memory_bytes_max());
     if let Some(process) = process {
-        let resident = often(of_memory("resident"), |reading| Some(reading.process?.resident_bytes));
-        all.push(Followed { counts: false, ..resident });
+        all.push(told(of_memory("resident"), |reading| Some(reading.process?.resident_bytes)));
         all.push(often(Resource::pieces("fds").limit(process.max_fds), Reading::fds_of_ours));
         all.push(often(Resource::pieces("threads"), |reading| Some(reading.process?.threads)));
     }
@@ -96,6 +97,14 @@ mod tests {
         assert!((11..=RESOURCES_MAX).contains(&all.len()), "{}", all.len());
         let names: std::collections::BTreeSet<_> = all.iter().map(|followed| followed.resource.name).collect();
         assert_eq!(names.len(), all.len());
+    }
+
+    #[test]
+    fn what_has_parts_that_are_judged_does_not_count_itself() {
+        let all = all(&WatchConfig::default(), &Limits::default(), Some(&Process::default()), true);
+        let told: Vec<_> =
+            all.iter().filter(|followed| !followed.counts).map(|followed| followed.resource.name).collect();
+        assert_eq!(told, ["live", "resident"]);
     }
 
     #[test]

@@ -83,20 +83,28 @@ fn each_alert_fires_when_it_should_and_not_before() {
         "leak" => "staunch_leak_verdict{resource=\"fds\",state=\"leak\"}",
         _ => "staunch_leak_verdict{resource=\"fds\",state=\"growing\"}",
     };
+    // What does not count: `live` is judged by its parts.
     let resident = "staunch_leak_verdict{resource=\"resident\",state=\"leak\"}";
+    let [live_leaks, live_grows] =
+        ["leak", "growing"].map(|state| format!("staunch_leak_verdict{{resource=\"live\",state=\"{state}\"}}"));
     let oom = "staunch_cgroup_memory_events_total{event=\"oom_kill\"}";
     let full = "staunch_memory_stalled_seconds_total{kind=\"full\"}";
     let (plans, rate) = ("store=\"plans\"}", "store=\"rate_api\"}");
     let (held, most) = ("staunch_store_bytes{", "staunch_store_limit_bytes{");
     let of = |name: &str, label: &str| format!("{name}{label}");
+    let (held_sqlite, most_sqlite) = (of(held, "store=\"sqlite\"}"), of(most, "store=\"sqlite\"}"));
     let (held_plans, most_plans) = (of(held, plans), of(most, plans));
     let (held_rate, most_rate) = (of(held, rate), of(most, rate));
     let (queued, limit) = ("staunch_runs{state=\"queued\"}", "staunch_memory_limit_bytes");
     let live = "staunch_memory_live_bytes";
     let (resides, allocated) = ("staunch_allocator_resident_bytes", "staunch_allocator_allocated_bytes");
     let cases: [(&str, Series<'_>, Series<'_>); 13] = [
-        ("StaunchLeak", &[(leak("leak"), "1x600")], &[(leak("leak"), "0x600"), (resident, "1x600")]),
-        ("StaunchGrowing", &[(leak("growing"), "1x600")], &[(leak("growing"), "0x500 1x100")]),
+        (
+            "StaunchLeak",
+            &[(leak("leak"), "1x600")],
+            &[(leak("leak"), "0x600"), (resident, "1x600"), (&live_leaks, "1x600")],
+        ),
+        ("StaunchGrowing", &[(leak("growing"), "1x600")], &[(leak("growing"), "0x500 1x100"), (&live_grows, "1x600")]),
         ("StaunchMemoryNearLimit", &[(live, "81x600"), (limit, "100x600")], &[(live, "80x600"), (limit, "100x600")]),
         ("StaunchMemoryRunsOut", &[(live, "0+1x600"), (limit, "1500x600")], &[(live, "0+1x600"), (limit, "3000x600")]),
         (
@@ -125,7 +133,14 @@ fn each_alert_fires_when_it_should_and_not_before() {
         (
             "StaunchStoreFull",
             &[(&held_plans, "91x600"), (&most_plans, "100x600")],
-            &[(&held_plans, "90x600"), (&most_plans, "100x600"), (&held_rate, "100x600"), (&most_rate, "100x600")],
+            &[
+                (&held_plans, "90x600"),
+                (&most_plans, "100x600"),
+                (&held_rate, "100x600"),
+                (&most_rate, "100x600"),
+                (&held_sqlite, "100x600"),
+                (&most_sqlite, "100x600"),
+            ],
         ),
         (
             "StaunchDiskNearlyFull",

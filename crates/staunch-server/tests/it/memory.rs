@@ -91,6 +91,12 @@ async fn ground_g9_what_is_held_is_told() {
     assert_eq!(number("/stores_bytes"), sum);
     // The tables of rate limits are as large as they will ever be, and count.
     assert!(stores.iter().any(|store| store["name"] == "rate_api" && store["bytes"].as_u64() > Some(1 << 20)));
+    // What only fills is a store: pages of the database, and workflows that were parsed.
+    for name in ["sqlite", "workflows"] {
+        let store = stores.iter().find(|store| store["name"] == name).unwrap_or_else(|| panic!("{name} in {told}"));
+        let held = store["bytes"].as_u64().unwrap();
+        assert!(0 < held && held <= store["bytes_max"].as_u64().unwrap(), "{store}");
+    }
     assert_eq!(told["allocator"]["name"], "told");
     assert_eq!([3, 4, 5], ["resident", "retained", "metadata"].map(|name| number(&format!("/allocator/{name}_bytes"))));
     for path in

@@ -9,12 +9,12 @@ use std::thread::JoinHandle;
 use rusqlite::Connection;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::{Ground, connection};
+use super::{Ground, Held, connection};
 use crate::error::StoreError;
 use crate::fault::at;
 
 /// Reading threads, at most, unless [`super::Opening`] says otherwise.
-pub(super) const THREADS_MAX: usize = 4;
+pub const THREADS_MAX: usize = 4;
 /// Reads that wait for a thread, at most.
 pub(super) const QUEUED_MAX: usize = 256;
 
@@ -110,13 +110,19 @@ impl Desk {
         }
     }
 
-    fn serve(&self, connection: &mut Option<Connection>, read: Read) {
+    fn serve(&self, connection: &mut Option<(Connection, Held)>, read: Read) {
         let opened = match connection {
-            Some(connection) => Ok(connection),
+            Some(opened) => Ok(opened),
             None => connection::reader(&self.ground.directory.database(), &self.ground.limits)
-                .map(|opened| connection.insert(opened)),
+                .map(|opened| connection.insert((opened, Held::new(&self.ground.heap)))),
         };
-        read(opened);
+        match opened {
+            Ok((opened, held)) => {
+                read(Ok(opened));
+                held.look(opened);
+            }
+            Err(error) => read(Err(error)),
+        }
     }
 
     fn next(&self) -> Option<(Read, OwnedSemaphorePermit)> {

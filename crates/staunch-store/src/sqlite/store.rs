@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use staunch_bounded::Census;
 
 use super::claim::Which;
 use super::{Sqlite, claim, commit, locked, query, submit, sweep, worker, workflow};
@@ -116,6 +117,10 @@ impl Store for Sqlite {
         }
         self.ground.directory.is_there()?;
         self.ground.directory.above_floor()
+    }
+
+    fn register(&self, census: &Census) {
+        census.register(&self.ground.heap);
     }
 
     async fn close(&self) {

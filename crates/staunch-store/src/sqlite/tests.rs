@@ -34,7 +34,7 @@ pub(super) fn quiet_on_purpose() {
 }
 
 /// Every statement there is, with the file it stands in.
-fn statements() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
+pub(super) fn statements() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
     let files = [
         ("audit", super::audit::STATEMENTS),
         ("checkpoint", super::checkpoint::STATEMENTS),
@@ -57,7 +57,7 @@ fn statements() -> impl Iterator<Item = (&'static str, &'static str, &'static st
     files.into_iter().flat_map(|(file, all)| all.iter().map(move |(name, sql)| (file, *name, *sql)))
 }
 
-fn fresh(place: &std::path::Path) -> rusqlite::Connection {
+pub(super) fn fresh(place: &std::path::Path) -> rusqlite::Connection {
     let file = place.join("staunch.db");
     let mut connection = connection::writer(&file, &LIMITS, Durability::Full).unwrap();
     schema::migrate(&mut connection, &file, schema::MIGRATIONS).unwrap();

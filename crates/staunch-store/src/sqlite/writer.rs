@@ -8,13 +8,13 @@ use rusqlite::Connection;
 use staunch_bounded::fault_point;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use super::Ground;
 use super::checkpoint::Checkpointer;
 use super::clock::Times;
 use super::failure;
 use super::statement::{prepare, statements};
 use super::tally::Tally;
 use super::turn::Turn;
+use super::{Ground, Held};
 use crate::error::StoreError;
 
 statements! {
@@ -63,6 +63,8 @@ pub(super) struct Pending<T, F> {
 /// The writer thread's belongings.
 pub(super) struct Writer {
     connection: Connection,
+    /// What the connection holds, so it goes after it.
+    held: Held,
     ground: Arc<Ground>,
     times: Times,
     tally: Tally,
@@ -116,7 +118,8 @@ impl Writer {
     pub(super) fn new(connection: Connection, ground: Arc<Ground>, idle: Duration) -> Result<Self, StoreError> {
         let tally = Tally::load(&connection)?;
         let times = Times::after(crate::id::Timestamp(tally.clock), ground.clock.as_ref());
-        Ok(Self { connection, ground, times, tally, checkpointer: Checkpointer::default(), rows: 0, idle })
+        let held = Held::new(&ground.heap);
+        Ok(Self { connection, held, ground, times, tally, checkpointer: Checkpointer::default(), rows: 0, idle })
     }
 
     /// Works until nobody can send any more and everything sent is done. Then it waits for `readers` to end: only the last
@@ -151,6 +154,7 @@ impl Writer {
             crowd = group.len();
             self.write(&mut group);
             self.checkpointer.after_commit(&self.connection, &self.ground.directory.wal(), self.rows);
+            self.held.look(&self.connection);
         }
         // Nothing is ever sent, so that this returns when the last reader has dropped its end.
         if readers.recv().is_ok() {

@@ -9,6 +9,8 @@ use crate::render::bytes;
 const NEAR_PERCENT: u64 = 80;
 /// Part of a store's bound, in percent, above which it is nearly full. Higher than that of a limit, because a store stops by itself.
 const FULL_PERCENT: u64 = 90;
+/// Stores that are full as a rule, since they keep what was read until something newer needs the room.
+const CACHES: [&str; 2] = ["sqlite", "workflows"];
 /// Resident bytes for a live one, in percent, above which the allocator keeps too much: Redis says 140, Prometheus rules 150.
 const SLACK_PERCENT: u64 = 150;
 /// Below so many live bytes a ratio says nothing, because what any process needs weighs more.
@@ -136,6 +138,9 @@ fn is_near(used: u64, limit: u64) -> bool {
 
 fn store(store: &HeldStore) -> Option<Finding> {
     let HeldStore { name, bytes: held, bytes_max, entries, entries_max, refused, .. } = store;
+    if CACHES.contains(&name.as_str()) {
+        return None;
+    }
     // A table of fixed size always takes all its bytes: how full it is, its entries say.
     let (held, most, what) = match (entries, entries_max) {
         (Some(entries), Some(most)) => (*entries, *most, "entries"),

@@ -13,7 +13,7 @@ use super::super::directory::Directory;
 use super::super::tally::Tally;
 use super::super::tests::{LIMITS, quiet_on_purpose};
 use super::super::turn::Turn;
-use super::super::{Counts, Durability, Ground, connection, schema};
+use super::super::{Counts, Durability, Ground, Heap, connection, schema};
 use super::{IDLE, Pending, Work, Writer};
 use crate::{AccountLimits, HandClock, StoreError};
 
@@ -26,8 +26,8 @@ fn writer(place: &Path) -> Result<Writer, StoreError> {
     let mut connection = connection::writer(&file, &LIMITS, Durability::Off)?;
     schema::migrate(&mut connection, &file, schema::MIGRATIONS)?;
     let clock = Arc::new(HandClock::new(1_000));
-    let (accounts, counts) = (AccountLimits::default(), Counts::default());
-    let ground = Ground { directory, limits: LIMITS, accounts, clock, counts };
+    let (accounts, counts, heap) = (AccountLimits::default(), Counts::default(), Heap::new(&LIMITS, 1));
+    let ground = Ground { directory, limits: LIMITS, accounts, clock, counts, heap };
     Writer::new(connection, Arc::new(ground), IDLE)
 }
 

@@ -66,6 +66,13 @@ fn each_threshold_holds_at_it_and_over_it() {
         assert_eq!(found(|memory| change(memory, at)), [""; 0], "{about} at its threshold");
         assert_eq!(found(|memory| change(memory, at + 1)), [about], "over it");
     }
+    let cache = |name: &str| {
+        found(|memory| {
+            memory.stores[0].bytes = 100;
+            memory.stores[0].name = name.to_owned();
+        })
+    };
+    assert_eq!([cache("sqlite"), cache("workflows"), cache("plans")].map(|found| found.len()), [0, 0, 1]);
     let free = |bytes| found(|memory| memory.kept.as_mut().expect("there").free_bytes = Some(bytes));
     assert_eq!(free(FREE_BYTES_MIN), [""; 0]);
     assert_eq!(free(FREE_BYTES_MIN - 1), ["disk"]);
