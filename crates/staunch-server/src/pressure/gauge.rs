@@ -3,7 +3,7 @@
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use super::cgroup::Cgroup;
 use crate::allocator::Allocator;
@@ -24,25 +24,34 @@ pub struct Ceiling {
 #[derive(Debug)]
 pub struct Gauge {
     root: PathBuf,
-    limit_bytes: u64,
+    /// The smaller of what was configured and what the machine has; neither changes.
+    fixed_bytes: Option<u64>,
     allocator: Allocator,
-    cgroups: Mutex<Vec<Cgroup>>,
+    cgroups: Vec<Cgroup>,
 }
 
 impl Gauge {
-    /// A gauge against the smallest of `configured`, each cgroup's limit and the machine's memory. `root` is `/`, or a test's.
-    /// `None`: nothing says how much there is.
+    /// A gauge against the smallest of `configured`, each cgroup's limit at the time and the machine's memory. `root` is `/`, or a
+    /// test's. `None`: nothing says how much there is.
     pub fn new(configured: Option<u64>, allocator: Allocator, root: &Path) -> Option<Self> {
-        let cgroups = Cgroup::limited(root);
         let machine = kib(&root.join("proc/meminfo"), "MemTotal:");
-        let limits = cgroups.iter().map(Cgroup::limit_bytes).chain(configured).chain(machine);
-        let limit_bytes = limits.min().filter(|limit| *limit > 0)?;
-        Some(Self { root: root.to_owned(), limit_bytes, allocator, cgroups: Mutex::new(cgroups) })
+        let fixed_bytes = configured.into_iter().chain(machine).min();
+        let gauge = Self { root: root.to_owned(), fixed_bytes, allocator, cgroups: Cgroup::all(root) };
+        gauge.limit_bytes().is_some_and(|limit| limit > 0).then_some(gauge)
     }
 
-    /// What the process may hold, in bytes.
-    pub fn limit_bytes(&self) -> u64 {
-        self.limit_bytes
+    /// What the process may hold now, in bytes; `None`: nothing says that any more.
+    pub fn limit_bytes(&self) -> Option<u64> {
+        self.smallest(&self.limits())
+    }
+
+    /// The limits of all cgroups now, in their order.
+    fn limits(&self) -> Vec<Option<u64>> {
+        self.cgroups.iter().map(Cgroup::limit_bytes).collect()
+    }
+
+    fn smallest(&self, limits: &[Option<u64>]) -> Option<u64> {
+        limits.iter().copied().flatten().chain(self.fixed_bytes).min()
     }
 
     /// The largest of: what is live, and what is resident and swapped out, of the limit; and what each cgroup holds of its own limit,
@@ -51,14 +60,12 @@ impl Gauge {
         let status = self.root.join("proc/self/status");
         let resident = Some(kib(&status, "VmRSS:")? + kib(&status, "VmSwap:").unwrap_or(0));
         let live = (self.allocator.read)().map(|figures| figures.live_bytes);
-        let own = [resident, live].into_iter().flatten().max()? as f64 / self.limit_bytes as f64;
-        // A lock for some reads; only the sampler takes it.
-        let mut cgroups = self.cgroups.lock().unwrap_or_else(PoisonError::into_inner);
-        let shares = cgroups.iter_mut().filter_map(|group| {
-            let held = group.read()?;
-            Some(held as f64 / group.limit_bytes().max(1) as f64)
-        });
-        Some(shares.fold(own, f64::max))
+        let limits = self.limits();
+        let part = |held: u64, limit: u64| held as f64 / limit.max(1) as f64;
+        let own = part([resident, live].into_iter().flatten().max()?, self.smallest(&limits)?);
+        let limited = self.cgroups.iter().zip(limits);
+        let shares = limited.filter_map(|(group, limit)| Some((limit?, group.held_bytes()?)));
+        Some(shares.map(|(limit, held)| part(held, limit)).fold(own, f64::max))
     }
 }
 
@@ -120,7 +127,7 @@ mod tests {
         assert_eq!(kernel.gauge(None).part(), Some(800.0 / 8000.0));
         assert_eq!(kernel.gauge(Some(1000 * KIB)).part(), Some(0.8));
         // More than there is may be configured; it is not there for that.
-        assert_eq!(kernel.gauge(Some(9000 * KIB)).limit_bytes(), 8000 * KIB);
+        assert_eq!(kernel.gauge(Some(9000 * KIB)).limit_bytes(), Some(8000 * KIB));
         let nothing = tempfile::tempdir().unwrap();
         assert!(Gauge::new(None, Allocator::SYSTEM, nothing.path()).is_none());
     }
@@ -140,20 +147,29 @@ mod tests {
             ("proc/self/cgroup", "0::/a/b\n"),
             ("sys/fs/cgroup/a/memory.max", "4096000\n"),
             ("sys/fs/cgroup/a/memory.current", "4000000\n"),
-            ("sys/fs/cgroup/a/memory.stat", "anon 1\ninactive_file 928000\nactive_file 7\n"),
+            (
+                "sys/fs/cgroup/a/memory.stat",
+                "anon 1\nfile 5\ninactive_file 900000\nactive_file 20000\nslab_reclaimable 8000\nslab_unreclaimable 6\n",
+            ),
             ("sys/fs/cgroup/a/b/memory.max", "max\n"),
             ("sys/fs/cgroup/a/b/memory.current", "9999999\n"),
         ]);
         let gauge = kernel.gauge(None);
-        assert_eq!(gauge.limit_bytes(), 4_096_000);
+        assert_eq!(gauge.limit_bytes(), Some(4_096_000));
         assert_eq!(gauge.part(), Some(3_072_000.0 / 4_096_000.0));
         // Pages come and go, and so does the limit.
         kernel.say("sys/fs/cgroup/a/memory.current", "2000000\n");
         assert_eq!(gauge.part(), Some(1_072_000.0 / 4_096_000.0));
         kernel.say("sys/fs/cgroup/a/memory.max", "1072000\n");
-        assert_eq!(gauge.part(), Some(1.0));
+        assert_eq!((gauge.part(), gauge.limit_bytes()), (Some(1.0), Some(1_072_000)));
+        // Of less than the process itself holds: its part is the larger one.
+        kernel.say("sys/fs/cgroup/a/memory.current", "928000\n");
+        assert_eq!(gauge.part(), Some((800 * KIB) as f64 / 1_072_000.0));
         kernel.say("sys/fs/cgroup/a/memory.max", "max\n");
-        assert_eq!(gauge.part(), Some((800 * KIB) as f64 / 4_096_000.0));
+        assert_eq!((gauge.part(), gauge.limit_bytes()), (Some(0.1), Some(8000 * KIB)));
+        // One that had none gets one.
+        kernel.say("sys/fs/cgroup/a/b/memory.max", "19999998\n");
+        assert_eq!(gauge.part(), Some(9_999_999.0 / 19_999_998.0));
     }
 
     #[test]
@@ -162,7 +178,10 @@ mod tests {
             ("proc/self/cgroup", "5:cpu,cpuacct:/x\n4:memory:/docker/abc\n"),
             ("sys/fs/cgroup/memory/memory.limit_in_bytes", "4000000\n"),
             ("sys/fs/cgroup/memory/memory.usage_in_bytes", "3900000\n"),
-            ("sys/fs/cgroup/memory/memory.stat", "inactive_file 5\ntotal_inactive_file 100000\n"),
+            (
+                "sys/fs/cgroup/memory/memory.stat",
+                "inactive_file 5\ntotal_inactive_file 70000\ntotal_active_file 30000\n",
+            ),
         ]);
         assert_eq!(kernel.gauge(None).part(), Some(0.95));
     }

@@ -269,7 +269,7 @@ fn a_real_limit_of_a_cgroup_is_felt_before_the_kernel_acts() {
     };
     // The gauge of this very process, which is in that cgroup now.
     let gauge = staunch_server::Gauge::new(None, staunch_server::Allocator::SYSTEM, Path::new("/")).unwrap();
-    assert_eq!(gauge.limit_bytes(), Cgroup::LIMIT_BYTES);
+    assert_eq!(gauge.limit_bytes(), Some(Cgroup::LIMIT_BYTES));
     let calm = gauge.part().unwrap();
     assert!(calm < 0.7, "{calm}");
     let mut held = vec![0_u8; ((0.94 - calm) * Cgroup::LIMIT_BYTES as f64) as usize];
