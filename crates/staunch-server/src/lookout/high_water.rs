@@ -26,7 +26,7 @@ impl Reason {
 
 /// After the start: by then caches and pools have what they need.
 const BASE_AFTER: Duration = Duration::from_secs(10 * 60);
-/// Between two profiles at least.
+/// Between two profiles at least, and after one that failed.
 const PAUSE: Duration = Duration::from_secs(10 * 60);
 /// After so long the mark falls back to what there is: else one peak would hide all later ones (the habit of CockroachDB).
 const MARK_LASTS: Duration = Duration::from_secs(3_600);
@@ -36,37 +36,44 @@ const RISE_BYTES: u64 = 1 << 20;
 /// What was seen so far.
 #[derive(Debug, Default)]
 pub(crate) struct HighWater {
+    /// Bytes live at the newest profile, and when.
     mark: Option<(u64, Duration)>,
-    taken: Duration,
+    /// When the last profile was kept, or failed.
+    tried: Option<Duration>,
+    /// Whether the growth that is seen has its profile.
     grew: bool,
 }
 
 impl HighWater {
-    /// Whether a profile is due, `at` so long after the start, with so many bytes live, growing or not. It counts as taken then.
+    /// Whether a profile is due, `at` so long after the start, with so many bytes live, growing or not. It stays due until one is
+    /// [kept](Self::kept).
     pub(crate) fn due(&mut self, at: Duration, live: u64, grows: bool) -> Option<Reason> {
-        let reason = self.reason(at, live, grows);
-        if reason.is_some() {
-            self.mark = Some((live, at));
-            self.taken = at;
-            // Only what was taken for it settles it: growth that is seen during a pause is still due after it.
-            self.grew = grows;
-        }
-        reason
-    }
-
-    fn reason(&mut self, at: Duration, live: u64, grows: bool) -> Option<Reason> {
-        let Some((mark, since)) = self.mark else { return (at >= BASE_AFTER).then_some(Reason::Base) };
+        let rests = self.tried.is_some_and(|tried| at.saturating_sub(tried) < PAUSE);
+        let Some((mark, since)) = self.mark else { return (at >= BASE_AFTER && !rests).then_some(Reason::Base) };
         self.grew &= grows;
         if at.saturating_sub(since) >= MARK_LASTS {
             self.mark = Some((live, at));
         }
-        if at.saturating_sub(self.taken) < PAUSE {
+        if rests {
             return None;
         }
         if grows && !self.grew {
             return Some(Reason::Growing);
         }
         (live > mark + mark / 10 + RISE_BYTES).then_some(Reason::HighWater)
+    }
+
+    /// The profile that was due was kept.
+    pub(crate) fn kept(&mut self, reason: Reason, at: Duration, live: u64, grows: bool) {
+        self.mark = Some((live, at));
+        self.tried = Some(at);
+        // Only what was taken beside a base settles growth: what is seen at the base or during a pause is still due after it.
+        self.grew = grows && reason != Reason::Base;
+    }
+
+    /// It was not: after a pause it is due again.
+    pub(crate) fn failed(&mut self, at: Duration) {
+        self.tried = Some(at);
     }
 }
 
@@ -83,7 +90,13 @@ mod tests {
     /// What is due at each (minute, MiB live, grows).
     fn told(story: &[(u64, u64, bool)]) -> Vec<Option<Reason>> {
         let mut high = HighWater::default();
-        story.iter().map(|(minute, live, grows)| high.due(minutes(*minute), live * MIB, *grows)).collect()
+        let tell = |(minute, live, grows): &(u64, u64, bool)| {
+            let (at, live) = (minutes(*minute), live * MIB);
+            let due = high.due(at, live, *grows);
+            due.into_iter().for_each(|reason| high.kept(reason, at, live, *grows));
+            due
+        };
+        story.iter().map(tell).collect()
     }
 
     #[test]
@@ -100,6 +113,33 @@ mod tests {
             told(&[(10, 10, false), (15, 10, true), (20, 10, true), (31, 10, true), (45, 10, false), (50, 10, true),]),
             [Some(Reason::Base), None, Some(Reason::Growing), None, None, Some(Reason::Growing)]
         );
+    }
+
+    #[test]
+    fn what_grows_from_the_start_has_its_profile_after_the_base() {
+        assert_eq!(
+            told(&[(10, 10, true), (15, 10, true), (21, 10, true), (40, 10, true)]),
+            [Some(Reason::Base), None, Some(Reason::Growing), None]
+        );
+    }
+
+    #[test]
+    fn what_could_not_be_kept_is_due_again_after_a_pause() {
+        let mut high = HighWater::default();
+        let mut due = |minute, live, grows| high.due(minutes(minute), live * MIB, grows);
+        assert_eq!(due(10, 10, false), Some(Reason::Base));
+        high.failed(minutes(10));
+        let mut due = |minute, live, grows| high.due(minutes(minute), live * MIB, grows);
+        assert_eq!([due(15, 10, false), due(20, 10, false)], [None, Some(Reason::Base)]);
+        high.kept(Reason::Base, minutes(20), 10 * MIB, false);
+        // Neither the growth nor the mark is settled by a profile that is not there.
+        assert_eq!(high.due(minutes(31), 20 * MIB, true), Some(Reason::Growing));
+        high.failed(minutes(31));
+        assert_eq!(high.due(minutes(40), 20 * MIB, true), None);
+        assert_eq!(high.due(minutes(41), 20 * MIB, true), Some(Reason::Growing));
+        assert_eq!(high.due(minutes(42), 20 * MIB, false), Some(Reason::HighWater));
+        high.kept(Reason::HighWater, minutes(42), 20 * MIB, true);
+        assert_eq!(high.due(minutes(60), 20 * MIB, true), None, "the high water was taken while it grew");
     }
 
     #[test]

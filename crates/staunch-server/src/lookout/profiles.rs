@@ -84,6 +84,10 @@ impl Lookout {
         let (shelf, Allocator { grown, .. }) = (Arc::clone(shelf), self.allocator);
         let taken = app.engine.tasks().blocking(move || shelf.keep(reason, take, grown)).await;
         match taken {
+            Some(Ok(_)) => lock(&self.profiles.high).kept(reason, at, live, grows),
+            _ => lock(&self.profiles.high).failed(at),
+        }
+        match taken {
             Some(Ok((file, sites))) if reason != Reason::Base => {
                 tracing::warn!(
                     live_bytes = live,
