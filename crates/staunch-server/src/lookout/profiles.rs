@@ -41,16 +41,12 @@ pub(super) struct Profiles {
 #[derive(Debug)]
 struct Shelf {
     directory: PathBuf,
-    // Held while a file is written: one thread writes.
-    files: Mutex<Files>,
-}
-
-#[derive(Debug, Default)]
-struct Files {
     /// By name, so by age.
-    all: Vec<Kept>,
+    // Held to copy or change a few names, never while a file is read or written: handlers ask for it.
+    all: Mutex<Vec<Kept>>,
     /// What this process's profiles are compared with.
-    base: Option<String>,
+    // Held while a profile is taken and written: one thread writes.
+    base: Mutex<Option<String>>,
 }
 
 impl Profiles {
@@ -62,7 +58,7 @@ impl Profiles {
 
     /// Those that are kept, the newest first.
     pub(super) fn kept(&self) -> Vec<Kept> {
-        self.shelf.iter().flat_map(|shelf| lock(&shelf.files).all.clone()).rev().collect()
+        self.shelf.iter().flat_map(|shelf| lock(&shelf.all).clone()).rev().collect()
     }
 }
 
@@ -127,7 +123,7 @@ impl Shelf {
             })
             .collect();
         all.sort_by(|a, b| a.file.cmp(&b.file));
-        Self { directory, files: Mutex::new(Files { all, base: None }) }
+        Self { directory, all: Mutex::new(all), base: Mutex::default() }
     }
 
     /// Takes a profile and keeps it; its file, and which sites grew since the base. Blocking.
@@ -137,32 +133,57 @@ impl Shelf {
         take: fn() -> io::Result<Vec<u8>>,
         grown: Option<Grown>,
     ) -> io::Result<(String, Vec<String>)> {
-        let mut files = lock(&self.files);
+        let mut base = lock(&self.base);
         let profile = take()?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs();
         // Names grow even if the clock does not.
-        let newest = files.all.last().and_then(|kept| kept.file.split('-').nth(1)?.parse::<u64>().ok());
+        let newest = lock(&self.all).last().and_then(|kept| kept.file.split('-').nth(1)?.parse::<u64>().ok());
         let number = newest.map_or(now, |newest| now.max(newest + 1));
         let file = format!("heap-{number:010}-{}.pb.gz", reason.word());
         write(&self.directory, &file, &profile)?;
-        files.all.push(Kept { file: file.clone(), bytes: profile.len() as u64 });
-        let sites = match (&files.base, grown) {
-            (Some(base), Some(grown)) => grown(&fs::read(self.directory.join(base))?, &profile, SITES_MAX)?,
+        lock(&self.all).push(Kept { file: file.clone(), bytes: profile.len() as u64 });
+        if reason == Reason::Base {
+            *base = Some(file.clone());
+        }
+        // First of all: the bound holds whatever becomes of the comparison.
+        self.forget(base.as_deref());
+        let sites = match grown {
+            Some(grown) if reason != Reason::Base => self.compare(&mut base, &profile, grown),
             _ => Vec::new(),
         };
-        if reason == Reason::Base {
-            files.base = Some(file.clone());
-        }
-        self.forget(&mut files);
         Ok((file, sites))
     }
 
+    /// Which sites grew since the base; none if there is no base, or they cannot be compared. A base that cannot be read is none from
+    /// now on.
+    fn compare(&self, base: &mut Option<String>, profile: &[u8], grown: Grown) -> Vec<String> {
+        let Some(file) = base.as_deref() else { return Vec::new() };
+        let before = match fs::read(self.directory.join(file)) {
+            Ok(before) => before,
+            Err(error) => {
+                tracing::warn!(file, "the heap profile to compare with cannot be read: {error}");
+                *base = None;
+                return Vec::new();
+            }
+        };
+        let sites = grown(&before, profile, SITES_MAX);
+        sites.unwrap_or_else(|error| {
+            tracing::warn!(file, "a heap profile cannot be compared with this one: {error}");
+            Vec::new()
+        })
+    }
+
     /// Removes the oldest beyond the bound, but not the base of this life.
-    fn forget(&self, files: &mut Files) {
-        while files.all.len() > FILES_MAX {
-            let base = files.base.as_deref();
-            let Some(oldest) = files.all.iter().position(|kept| base != Some(&kept.file)) else { return };
-            let gone = files.all.remove(oldest);
+    fn forget(&self, base: Option<&str>) {
+        loop {
+            let gone = {
+                let mut all = lock(&self.all);
+                let oldest = all.iter().position(|kept| base != Some(&kept.file));
+                match oldest {
+                    Some(oldest) if all.len() > FILES_MAX => all.remove(oldest),
+                    _ => return,
+                }
+            };
             match fs::remove_file(self.directory.join(&gone.file)) {
                 Err(error) if error.kind() != ErrorKind::NotFound => {
                     tracing::warn!(file = gone.file, "an old heap profile stays: {error}");
@@ -195,6 +216,8 @@ fn write(directory: &Path, file: &str, bytes: &[u8]) -> io::Result<()> {
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
+    use std::sync::{Barrier, mpsc};
+    use std::thread;
 
     use super::*;
 
@@ -221,7 +244,7 @@ mod tests {
         assert_eq!(mode & 0o777, 0o600);
         // The next life counts them, and has a base of its own.
         let next = Shelf::new(shelf.directory.clone());
-        assert_eq!(lock(&next.files).all.len(), FILES_MAX);
+        assert_eq!(lock(&next.all).len(), FILES_MAX);
         let (base, _) = next.keep(Reason::Base, take, None).unwrap();
         assert_eq!(names(&next), [&others[5..], &[base]].concat());
     }
@@ -238,6 +261,52 @@ mod tests {
     }
 
     #[test]
+    fn what_cannot_be_compared_is_kept_and_bounded_all_the_same() {
+        let directory = tempfile::tempdir().unwrap();
+        let shelf = Shelf::new(directory.path().to_owned());
+        let take = || Ok(vec![1]);
+        let fails: Grown = |_, _, _| Err(io::Error::other("no profile"));
+        let (base, _) = shelf.keep(Reason::Base, take, Some(fails)).unwrap();
+        for _ in 0..2 * FILES_MAX {
+            let (_, sites) = shelf.keep(Reason::HighWater, take, Some(fails)).unwrap();
+            assert!(sites.is_empty());
+        }
+        assert_eq!((names(&shelf).len(), &names(&shelf)[0]), (FILES_MAX, &base));
+        // A base that is gone is none, and keeps no place.
+        fs::remove_file(directory.path().join(base)).unwrap();
+        let grown: Grown = |_, _, _| Ok(vec!["a site".to_owned()]);
+        for _ in 0..2 * FILES_MAX {
+            let (_, sites) = shelf.keep(Reason::HighWater, take, Some(grown)).unwrap();
+            assert!(sites.is_empty());
+        }
+        assert_eq!((names(&shelf).len(), lock(&shelf.all).len()), (FILES_MAX, FILES_MAX));
+    }
+
+    #[test]
+    fn whoever_asks_does_not_wait_for_a_profile_to_be_taken() {
+        static TAKING: Barrier = Barrier::new(2);
+        let directory = tempfile::tempdir().unwrap();
+        let profiles = Arc::new(Profiles::new(Some(directory.path().to_owned())));
+        let shelf = Arc::clone(profiles.shelf.as_ref().unwrap());
+        let take = || {
+            // Once it has begun, and again to go on.
+            TAKING.wait();
+            TAKING.wait();
+            Ok(vec![1])
+        };
+        let keeps = thread::spawn(move || shelf.keep(Reason::Base, take, None).unwrap());
+        TAKING.wait();
+        let (told, answer) = mpsc::channel();
+        let asked = Arc::clone(&profiles);
+        let asks = thread::spawn(move || told.send(asked.kept().len()).unwrap());
+        let kept = answer.recv_timeout(Duration::from_secs(20));
+        TAKING.wait();
+        keeps.join().unwrap();
+        asks.join().unwrap();
+        assert_eq!((kept, profiles.kept().len()), (Ok(0), 1));
+    }
+
+    #[test]
     fn what_fails_leaves_nothing() {
         let directory = tempfile::tempdir().unwrap();
         let shelf = Shelf::new(directory.path().to_owned());
@@ -251,6 +320,6 @@ mod tests {
         let blocked = Shelf::new(directory.path().join("file"));
         fs::write(directory.path().join("file"), "").unwrap();
         assert!(blocked.keep(Reason::Base, || Ok(vec![1]), None).is_err());
-        assert!(lock(&blocked.files).all.is_empty());
+        assert!(lock(&blocked.all).is_empty());
     }
 }
