@@ -133,7 +133,10 @@ impl Lookout {
 
     /// Each resource's verdict, and whether it counts against the process.
     pub(crate) fn judged<'a>(&'a self, seen: &'a Seen) -> impl Iterator<Item = (&'a Verdict, bool)> {
-        seen.verdicts.iter().zip(self.followed.iter()).map(|(verdict, followed)| (verdict, followed.counts))
+        seen.verdicts
+            .iter()
+            .zip(self.followed.iter())
+            .map(|(verdict, followed)| (verdict, followed.counts(verdict.state)))
     }
 
     /// A census: takes it, and puts it into the rings.

@@ -83,6 +83,15 @@ impl Rare {
         self.usage.as_ref().map(|_| self.rows().values().sum())
     }
 
+    /// Files of runs, if no run is queued or running that they may belong to.
+    pub(super) fn files_left(&self) -> Option<u64> {
+        let runs = &self.usage.as_ref()?.runs;
+        ["queued", "running"]
+            .iter()
+            .all(|state| runs.get(*state).is_none_or(|runs| *runs == 0))
+            .then_some(self.temporary.files)
+    }
+
     /// Bytes of the database, its write-ahead log and the logs.
     pub(super) fn disk_bytes(&self) -> Option<u64> {
         self.usage.as_ref().map(|usage| usage.database_bytes + usage.wal_bytes + usage.log_bytes)
@@ -139,6 +148,19 @@ mod tests {
         assert_eq!(Temporary::under(directory.path()), Temporary { files: 5, bytes: 5, more: false });
         assert_eq!(Temporary::under(&of("nowhere")), Temporary::default());
         assert!(free_bytes(directory.path()).unwrap() > 0);
+    }
+
+    #[test]
+    fn files_are_judged_only_while_no_run_is_open() {
+        let left = |runs: &[(&str, u64)]| {
+            let runs = runs.iter().map(|(state, rows)| ((*state).to_owned(), *rows)).collect();
+            let usage = Some(Usage { runs, ..Usage::default() });
+            let temporary = Temporary { files: 3, ..Temporary::default() };
+            let (at, took) = (Duration::ZERO, Duration::ZERO);
+            Rare { at, took, usage, accounts: None, temporary, free_bytes: None }.files_left()
+        };
+        assert_eq!([left(&[]), left(&[("ended", 9)]), left(&[("queued", 0), ("running", 0)])], [Some(3); 3]);
+        assert_eq!([left(&[("queued", 1)]), left(&[("running", 1)])], [None; 2]);
     }
 
     #[test]

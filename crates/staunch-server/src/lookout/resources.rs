@@ -1,7 +1,7 @@
 //! What is judged: each resource, its bounds, and how it is read.
 
 use staunch_engine::Limits;
-use staunch_leak::watch::Resource;
+use staunch_leak::watch::{Resource, State};
 
 use super::config::WatchConfig;
 use super::rare::Rare;
@@ -23,6 +23,8 @@ pub(super) struct Followed {
     /// Whether its growth counts against the process. What is live is judged by its two parts: `stores`, which fill, and `unattributed`.
     /// What is resident is up to the allocator and the kernel too.
     pub(super) counts: bool,
+    /// Whether it is seen only while no run is open. Where one always is, there will never be a verdict, and nobody waits for it.
+    pub(super) waits: bool,
 }
 
 /// What is not runs takes some room in the database: 64 MiB is a hundred times what was seen.
@@ -31,9 +33,9 @@ const DATABASE_REST_BYTES: u64 = 64 << 20;
 /// All that are followed: what this kernel and this allocator can tell. Anything else would stay without a verdict for ever.
 /// `can_say` is whether the allocator counts.
 pub(super) fn all(config: &WatchConfig, limits: &Limits, process: Option<&Process>, can_say: bool) -> Vec<Followed> {
-    let often = |resource, read| Followed { resource, read: Read::Often(read), counts: true };
+    let often = |resource, read| Followed { resource, read: Read::Often(read), counts: true, waits: false };
     let told = |resource, read| Followed { counts: false, ..often(resource, read) };
-    let rarely = |resource, read| Followed { resource, read: Read::Rarely(read), counts: true };
+    let rarely = |resource, read| Followed { resource, read: Read::Rarely(read), counts: true, waits: false };
     let within = |resource: Resource, limit: Option<u64>| limit.map_or(resource, |limit| resource.limit(limit));
     let of_memory = |name| within(Resource::bytes(name), config.granted);
     let mut all = Vec::new();
@@ -53,7 +55,7 @@ pub(super) fn all(config: &WatchConfig, limits: &Limits, process: Option<&Proces
     all.extend([
         often(stores, |reading| Some(reading.stores_bytes())),
         often(Resource::pieces("tasks"), |reading| Some(reading.tasks_of_ours())),
-        rarely(Resource::pieces("temp_files"), |rare| Some(rare.temporary.files)),
+        Followed { waits: true, ..rarely(Resource::pieces("temp_files"), Rare::files_left) },
         rarely(rows(limits), Rare::rows_total),
         rarely(disk(limits), Rare::disk_bytes),
     ]);
@@ -84,6 +86,13 @@ fn disk(limits: &Limits) -> Resource {
     Resource::bytes("disk").cap(kept.saturating_add(DATABASE_REST_BYTES))
 }
 
+impl Followed {
+    /// Whether a verdict on it counts against the process.
+    pub(super) fn counts(&self, state: State) -> bool {
+        self.counts && !(self.waits && state == State::Insufficient)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use staunch_leak::watch::RESOURCES_MAX;
@@ -105,6 +114,15 @@ mod tests {
         let told: Vec<_> =
             all.iter().filter(|followed| !followed.counts).map(|followed| followed.resource.name).collect();
         assert_eq!(told, ["live", "resident"]);
+    }
+
+    #[test]
+    fn nobody_waits_for_what_is_seen_only_while_no_run_is_open() {
+        let all = all(&WatchConfig::default(), &Limits::default(), None, false);
+        let counting =
+            |state| all.iter().filter(|one| one.counts(state)).map(|one| one.resource.name).collect::<Vec<_>>();
+        assert_eq!(counting(State::Insufficient), ["stores", "tasks", "rows", "disk"]);
+        assert_eq!(counting(State::Stable), ["stores", "tasks", "temp_files", "rows", "disk"]);
     }
 
     #[test]
