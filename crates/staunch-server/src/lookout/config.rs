@@ -9,7 +9,7 @@ pub struct WatchConfig {
     /// Between two censuses: what costs microseconds.
     pub census: Duration,
     /// Between two looks at what costs more: rows and files. If a look took long, the next comes later than that, so that looking takes
-    /// half a thousandth of a processor at most.
+    /// half a thousandth of a processor, but five minutes later at most.
     pub rare: Duration,
     /// Between two verdicts.
     pub judge: Duration,
