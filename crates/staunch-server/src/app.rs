@@ -87,8 +87,7 @@ impl App {
         let mut seen = self.lookout.seen();
         if fresh || seen.rare.is_none() {
             let turn = self.turn().await;
-            seen.rare = Some(Rare::look(&self.lookout, self).await);
-            drop(turn);
+            seen.rare = Some(Rare::look(&self.lookout, self, Some(turn)).await);
         }
         let reading = self.lookout.reading(self);
         self.lookout.tell(&reading, &seen, self.engine.limits().memory_bytes_max())

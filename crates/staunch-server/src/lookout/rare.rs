@@ -5,7 +5,9 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use staunch_bounded::fault_point;
 use staunch_store::{AccountUsage, Usage};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::Lookout;
 use crate::app::App;
@@ -44,8 +46,8 @@ pub(crate) struct Temporary {
 }
 
 impl Rare {
-    /// Looks.
-    pub(crate) async fn look(lookout: &Lookout, app: &App) -> Self {
+    /// Looks. The `turn` goes with the walk over the files, so that a caller that is dropped does not let another begin meanwhile.
+    pub(crate) async fn look(lookout: &Lookout, app: &App, turn: Option<OwnedSemaphorePermit>) -> Self {
         let began = Instant::now();
         let usage = app.engine.store().usage().await.inspect_err(|error| {
             // The store says so itself where it matters; at a stop it is closed before us.
@@ -53,7 +55,15 @@ impl Rare {
         });
         let accounts = app.auth.accounts.account_usage().await;
         let work = app.engine.work_directory().to_owned();
-        let walk = move || (Temporary::under(&work), free_bytes(&work));
+        let walk = move || {
+            // A test makes it take long here.
+            let walked = match fault_point!("lookout.walk") {
+                Ok(()) => (Temporary::under(&work), free_bytes(&work)),
+                Err(_) => Default::default(),
+            };
+            drop(turn);
+            walked
+        };
         let (temporary, free_bytes) = app.engine.tasks().blocking(walk).await.unwrap_or_default();
         Self {
             at: lookout.began.elapsed(),

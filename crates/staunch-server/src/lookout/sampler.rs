@@ -31,7 +31,7 @@ pub(crate) async fn watch(app: App, stop: CancellationToken) {
         }
         lookout.census(&app);
         if Instant::now() >= rare_at {
-            let rare = Rare::look(lookout, &app).await;
+            let rare = Rare::look(lookout, &app, None).await;
             rare_at = Instant::now() + lookout.config.rare.max(rest(rare.took) / lookout.config.hurry);
             lookout.remember(rare, runs(&app));
         }

@@ -1,11 +1,12 @@
 //! What the server says of itself: what it holds, and whether that grows. A growth is real here; only time is hurried.
 
 use std::fs::File;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
 use staunch_engine::Limits;
+use staunch_leak::fault::faults::{self, Manner};
 use staunch_server::{Allocator, AllocatorFigures, ServerConfig, WatchConfig};
 use tempfile::TempDir;
 
@@ -200,6 +201,39 @@ async fn growth_of_memory_leaves_heap_profiles_behind_five_at_most() {
     assert_eq!((kept.len(), &kept[4]["reason"]), (5, &"base".into()), "{kept:?}");
     let on_disk = std::fs::read_dir(profiles.path().join("profiles")).unwrap().count();
     assert_eq!(on_disk, 5);
+    bed.close().await;
+}
+
+#[tokio::test]
+async fn who_hangs_up_leaves_no_more_walks_behind_than_there_are_turns() {
+    /// Walks of callers that may be under way at once, as `bounds.rs` says.
+    const WALKS_MAX: u64 = 8;
+    static BEGUN: AtomicU64 = AtomicU64::new(0);
+    static HELD: AtomicBool = AtomicBool::new(true);
+    let walk = || {
+        BEGUN.fetch_add(1, Ordering::SeqCst);
+        while HELD.load(Ordering::SeqCst) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    };
+    let bed = bed(WatchConfig { rare: LONG, ..WatchConfig::default() }, told()).await;
+    // The server's own look comes first, and then no other.
+    until(&bed, || {}, |told| told["census"]["taken"].as_u64() > Some(1)).await;
+    faults::arm_at("lookout.walk", 0, true, Manner::Call(walk));
+    for asked in 1..=WALKS_MAX {
+        let begins = crate::bed::until("a walk begins", || BEGUN.load(Ordering::SeqCst) >= asked);
+        tokio::select! {
+            _ = memory(&bed) => panic!("nothing can answer this"),
+            () = begins => {}
+        }
+    }
+    // All have hung up, but their walks go on: no other begins.
+    let over = tokio::time::timeout(Duration::from_millis(300), memory(&bed)).await;
+    assert!(over.is_err());
+    assert_eq!(BEGUN.load(Ordering::SeqCst), WALKS_MAX);
+    HELD.store(false, Ordering::SeqCst);
+    faults::disarm();
+    memory(&bed).await;
     bed.close().await;
 }
 
