@@ -51,7 +51,7 @@ pub(crate) fn examine(memory: &Memory) -> Vec<Finding> {
 fn growth(resource: &WatchedResource, memory: &Memory) -> Finding {
     let name = &resource.name;
     let (about, threshold) = match resource.state {
-        Growth::Leak => (format!("{name} leaks"), "growth over two windows that have nothing to do with each other"),
+        Growth::Leak => (format!("{name} leaks"), "growth over a window, and again over what came after it"),
         _ => (format!("{name} grows"), "growth over a window, by its lower bound at 99 %"),
     };
     let measured = format!("{}, over {} min", resource.says, resource.window_seconds / 60);
@@ -83,9 +83,10 @@ fn kernel(memory: &Memory) -> Vec<Finding> {
         events.and_then(|events| events.get(name).copied()).unwrap_or(0)
     };
     let advice = "give the cgroup more memory, or lower the limits whose sum `staunch serve` prints";
+    // Not `max`: the kernel counts there each time that it had to take pages back, as it does all day where files are read.
     for (name, what) in [
         ("oom_kill", "processes of the cgroup were killed for want of memory"),
-        ("max", "times the cgroup was at its limit"),
+        ("oom", "times the cgroup was at its limit and nothing could be taken back"),
     ] {
         if event(name) > 0 {
             let about = format!("cgroup {name}");

@@ -18,7 +18,7 @@ fn well() -> Memory {
         "fds": 30, "fds_max": 1_024, "threads": 9, "tasks": { "census": 1 }, "children": 2, "keepers": 2, "steps_active": 0,
         "connections": 1, "streams": 0,
         "pressure": { "some_avg10": 0.0, "some_avg60": 0.0, "full_avg10": 0.0, "full_avg60": 0.0 },
-        "cgroup": { "current_bytes": 1, "max_bytes": 2, "high_bytes": null, "events": { "oom_kill": 0, "max": 0, "high": 7 } },
+        "cgroup": { "current_bytes": 1, "max_bytes": 2, "high_bytes": null, "events": { "oom_kill": 0, "oom": 0, "max": 9, "high": 7 } },
         "kept": {
             "age_seconds": 0, "temp_files": 0, "temp_bytes": 0, "temp_more": false, "rows": { "runs_ended": 5_000, "runs_queued": 0 },
             "database_bytes": 1, "wal_bytes": 1, "log_bytes": 1, "free_bytes": 9_000_000_000u64
@@ -87,8 +87,8 @@ fn what_the_kernel_did_is_found() {
         })
     };
     assert_eq!(
-        [event("oom_kill"), event("max"), event("low")],
-        [vec!["cgroup oom_kill".to_owned()], vec!["cgroup max".to_owned()], vec![]]
+        [event("oom_kill"), event("oom"), event("max"), event("low")],
+        [vec!["cgroup oom_kill".to_owned()], vec!["cgroup oom".to_owned()], vec![], vec![]]
     );
     let pressed = |some, full| {
         found(|memory| {
@@ -123,7 +123,7 @@ fn what_grows_is_told_with_its_rate_the_gravest_first() {
     let text = findings[0].to_string();
     for part in [
         "live leaks: live: 16.0 B/run, over 60 min.",
-        "Threshold: growth over two windows",
+        "Threshold: growth over a window, and again",
         "What to do: take a heap profile",
     ] {
         assert!(text.contains(part), "{part} in {text}");
