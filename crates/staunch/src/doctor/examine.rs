@@ -169,19 +169,20 @@ fn slack(memory: &Memory) -> Option<Finding> {
 /// What is left although nothing runs. While something does, it may be in use.
 fn strays(memory: &Memory) -> Vec<Finding> {
     let mut findings = Vec::new();
-    if !memory.quiescent {
+    // Whoever else asks, or follows, is connected and has no processes and no files.
+    let open = |kept: &staunch_server::wire::KeptOnDisk| {
+        ["runs_queued", "runs_running"].iter().filter_map(|state| kept.rows.get(*state)).sum::<u64>()
+    };
+    let Some(kept) = memory.kept.as_ref().filter(|kept| memory.steps_active == 0 && open(kept) == 0) else {
         return findings;
-    }
+    };
     let strays = memory.children.unwrap_or(0).saturating_sub(memory.keepers);
     if strays > 0 {
         let measured = format!("{strays} child processes that keep no step, while nothing runs");
         let advice = "see which they are (`ps --ppid PID`) and report it";
         findings.push(Finding::new("child processes", measured, "0", advice));
     }
-    let open = |kept: &staunch_server::wire::KeptOnDisk| {
-        ["runs_queued", "runs_running"].iter().filter_map(|state| kept.rows.get(*state)).sum::<u64>()
-    };
-    if let Some(kept) = memory.kept.as_ref().filter(|kept| kept.temp_files > 0 && open(kept) == 0) {
+    if kept.temp_files > 0 {
         let measured =
             format!("{} files of {} in `work`, while no run is open", kept.temp_files, bytes(kept.temp_bytes));
         let advice = "a restart removes them; if they come again, report it";

@@ -133,7 +133,7 @@ fn what_grows_is_told_with_its_rate_the_gravest_first() {
 #[test]
 fn what_is_in_use_while_something_runs_is_no_finding() {
     let busy = found(|memory| {
-        memory.quiescent = false;
+        memory.steps_active = 1;
         memory.children = Some(9);
         memory.kept.as_mut().expect("there").temp_files = 5;
     });
@@ -143,6 +143,17 @@ fn what_is_in_use_while_something_runs_is_no_finding() {
         let kept = memory.kept.as_mut().expect("there");
         kept.temp_files = 5;
         kept.rows.insert("runs_queued".to_owned(), 1);
+        memory.children = Some(9);
     });
     assert_eq!(waits, [""; 0]);
+}
+
+#[test]
+fn whoever_else_is_connected_hides_nothing() {
+    let watched = found(|memory| {
+        (memory.quiescent, memory.connections, memory.streams) = (false, 3, 1);
+        memory.children = Some(9);
+        memory.kept.as_mut().expect("there").temp_files = 5;
+    });
+    assert_eq!(watched, ["child processes", "temporary files"]);
 }
