@@ -227,8 +227,9 @@ async fn enter(
     accounts: &Arc<dyn Accounts>,
 ) -> Result<(Server, Option<SetupLink>), Failure> {
     let gauge = Gauge::new(config.memory_bytes.value, allocator, Path::new("/")).map(Arc::new);
+    let watch = watched(gauge.as_deref(), place);
     let ceiling = gauge.map(|gauge| Ceiling { part: Arc::new(move || gauge.part()), purge: allocator::purge() });
-    let told = ServerConfig { allocator, ceiling, watch: watched(config, place), ..door::server(config) };
+    let told = ServerConfig { allocator, ceiling, watch, ..door::server(config) };
     // Before it listens too: whoever asks first shall find it as small as it will be.
     allocator::settle();
     let bound = bind_with(engine.clone(), Arc::clone(accounts), &told).await;
@@ -244,11 +245,11 @@ async fn enter(
     }
 }
 
-/// How the server watches itself: against what it may use, and with room for heap profiles.
-fn watched(config: &Config, place: &Place) -> WatchConfig {
-    let granted = grant::grant(&config.memory_bytes, Path::new("/"));
+/// How the server watches itself: against what it may really use, which may be less than was configured, and with room for heap
+/// profiles.
+fn watched(gauge: Option<&Gauge>, place: &Place) -> WatchConfig {
     WatchConfig {
-        granted: granted.map(|grant| grant.bytes),
+        granted: gauge.and_then(Gauge::limit_bytes),
         profiles: Some(place.data.join("profiles")),
         ..WatchConfig::default()
     }

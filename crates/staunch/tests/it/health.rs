@@ -5,7 +5,7 @@ use std::process::Command;
 
 use rustix::process::{Resource, Rlimit, getrlimit, prlimit};
 
-use crate::bed::{Bed, Running};
+use crate::bed::{Bed, Running, Serving};
 use crate::seat::Seat;
 
 const JOB: &str = "steps: [{ id: only, run: 'true' }]";
@@ -33,6 +33,17 @@ fn ground_g9_memory_is_shown_to_people_and_to_programs() {
     }
     server.stop();
     bed.run(&["memory", "--server", "http://127.0.0.1:1"]).exits(6);
+}
+
+#[test]
+fn more_memory_than_there_is_may_be_configured_and_is_not_believed() {
+    let bed = Bed::new();
+    let mut command = bed.serving(&[]);
+    command.env("STAUNCH_MEMORY_BYTES", "1000000GiB");
+    let server = Serving::of(command);
+    let told = server.run(&bed, &["memory", "--json"]).exits(0).json();
+    assert!(told["limit_bytes"].as_u64().unwrap() < 1_000_000 << 30, "{told}");
+    server.stop();
 }
 
 #[test]
