@@ -38,9 +38,9 @@ pub struct Sample {
 /// that serves. All that is kept is taken by [`Watch::new`]: 58 kB a resource, whatever comes.
 ///
 /// The method: block minima, a warm-up that is dropped only until what is left does not slow down, Theil–Sen slopes with a
-/// bound at 99 % whose width allows for serial correlation, a practical threshold, and before it says leak growth
-/// again, in what came after the first window alone. See [`trend`] for sources. Simulated over an hour of noise (1 %, correlated) and sawtooth (4 %) it calls no
-/// flat trace of 200 growing, and 88 % of those (`watch/simulation.rs`) that leak 5 %.
+/// bound at 99 % whose width allows for serial correlation, a practical threshold, and before it says leak growth again, in what
+/// came after the first window alone. See [`trend`] for sources. Simulated over an hour of noise (1 %, correlated) and sawtooth (4 %)
+/// it calls no flat trace of 200 growing, and 88 % of those (`watch/simulation.rs`) that leak 5 %.
 ///
 /// ```
 /// use std::time::Duration;
