@@ -296,7 +296,7 @@ mod tests {
         };
         let keeps = thread::spawn(move || shelf.keep(Reason::Base, take, None).unwrap());
         TAKING.wait();
-        let (told, answer) = mpsc::channel();
+        let (told, answer) = mpsc::sync_channel(1);
         let asked = Arc::clone(&profiles);
         let asks = thread::spawn(move || told.send(asked.kept().len()).unwrap());
         let kept = answer.recv_timeout(Duration::from_secs(20));

@@ -24,6 +24,8 @@ const FREE_BYTES_MIN: u64 = 512 << 20;
 const WAL_BYTES_MAX: u64 = 256 << 20;
 /// A thousandth of a processor, at a census each second.
 const CENSUS_MICROS_MAX: u64 = 1_000;
+/// The average of fewer says nothing: one that had to wait for a processor is most of it.
+const CENSUSES_MIN: u64 = 60;
 
 /// All findings, the gravest first.
 pub(crate) fn examine(memory: &Memory) -> Vec<Finding> {
@@ -39,7 +41,7 @@ pub(crate) fn examine(memory: &Memory) -> Vec<Finding> {
     findings.extend(strays(memory));
     findings.extend(disk(memory));
     let micros = memory.census.mean_micros;
-    if micros > CENSUS_MICROS_MAX {
+    if micros > CENSUS_MICROS_MAX && memory.census.taken >= CENSUSES_MIN {
         let advice =
             "close what is open, or report it: the more threads and stores there are, the more there is to count";
         let threshold = format!("{CENSUS_MICROS_MAX} µs, a thousandth of a processor");

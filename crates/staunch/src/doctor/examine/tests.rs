@@ -66,6 +66,13 @@ fn each_threshold_holds_at_it_and_over_it() {
         assert_eq!(found(|memory| change(memory, at)), [""; 0], "{about} at its threshold");
         assert_eq!(found(|memory| change(memory, at + 1)), [about], "over it");
     }
+    let slow = |taken| {
+        found(|memory| {
+            memory.census.mean_micros = CENSUS_MICROS_MAX + 1;
+            memory.census.taken = taken;
+        })
+    };
+    assert_eq!([slow(CENSUSES_MIN - 1), slow(CENSUSES_MIN)].map(|found| found.len()), [0, 1]);
     let cache = |name: &str| {
         found(|memory| {
             memory.stores[0].bytes = 100;
