@@ -33,7 +33,7 @@ pub trait Accounts: Send + Sync + 'static {
 
     /// Makes a user. Audited as `user.created`.
     async fn create_user(&self, user: NewUser, actor: Actor) -> Result<UserCreated, StoreError>;
-    /// Makes an admin, if there is none who is not disabled: of all who try at once, one does. Audited as `user.created`.
+    /// Makes an admin, if there is none who is not disabled: of all who try at once, one does. The ticket goes. Audited as `user.created`.
     async fn create_first_admin(&self, user: NewUser, actor: Actor) -> Result<UserCreated, StoreError>;
     /// Users in the order of their names in lower case, from the one after `after` (a page's last name); at most `limit`, at most 200.
     async fn users(&self, after: Option<&str>, limit: u32) -> Result<Page<UserRow>, StoreError>;

@@ -56,9 +56,15 @@ pub(super) fn redeem(
         UserCreated::Full { limit } => Ok(SetupRedeemed::Full { limit }),
         UserCreated::AdminExists => Ok(SetupRedeemed::AdminExists),
         UserCreated::Created(row) => {
-            turn.execute(USE_UP, [])?;
+            end(turn)?;
             tell(turn, actor, "setup.redeemed", &row.name, &row.id.to_string())?;
             Ok(SetupRedeemed::Created(row))
         }
     }
+}
+
+/// The way to the first admin is over: no ticket stays behind them.
+pub(super) fn end(turn: &mut Turn<'_>) -> Result<(), StoreError> {
+    turn.execute(USE_UP, [])?;
+    Ok(())
 }

@@ -4,9 +4,9 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::audit::tell;
 use super::code::{self, Columns};
-use super::session;
 use super::statement::{prepare, statements};
 use super::turn::{Turn, signed};
+use super::{session, setup};
 use crate::account::{
     Actor, Credentials, NewUser, PasswordHash, Role, UserChange, UserChanged, UserCreated, UserDeleted, UserId, UserRow,
 };
@@ -71,7 +71,11 @@ pub(super) fn create_first(turn: &mut Turn<'_>, user: NewUser, actor: &Actor) ->
     if has_admin(turn.connection)? {
         return Ok(UserCreated::AdminExists);
     }
-    create(turn, &NewUser { role: Role::Admin, ..user }, actor)
+    let created = create(turn, &NewUser { role: Role::Admin, ..user }, actor)?;
+    if let UserCreated::Created(_) = created {
+        setup::end(turn)?;
+    }
+    Ok(created)
 }
 
 /// Makes a user, if there is room and the name is free.

@@ -186,13 +186,15 @@ pub(crate) async fn what_is_no_change_ends_nothing_and_is_not_told(make: Make) {
 
 pub(crate) async fn of_many_first_admins_one_is_made(make: Make) {
     let s = make(LIMITS);
+    s.accounts.open_setup(key(1), MS * 60_000, actor()).await.unwrap();
+    assert_eq!(s.usage().await.tickets, 1);
     let first = |name: &str| s.accounts.create_first_admin(new_user(name, Role::Viewer), actor());
     let (one, two, three) = tokio::join!(first("a"), first("b"), first("c"));
     let made = [one.unwrap(), two.unwrap(), three.unwrap()];
     let admins = made.iter().filter(|made| matches!(made, UserCreated::Created(row) if row.role == Role::Admin));
     assert_eq!(admins.count(), 1, "{made:?}");
     assert_eq!(made.iter().filter(|made| **made == UserCreated::AdminExists).count(), 2);
-    assert_eq!(s.usage().await.users, 1);
+    assert_eq!((s.usage().await.users, s.usage().await.tickets), (1, 0), "no ticket stays behind them");
 }
 
 pub(crate) async fn the_last_admin_stays(make: Make) {
