@@ -75,6 +75,8 @@ fn serve(bed: &Bed) -> (Serving, PathBuf) {
     let socket = bed.path("debug.sock");
     let mut command = bed.serving(&[]);
     command.env("STAUNCH_DEBUG_LISTEN", format!("unix:{}", socket.display()));
+    // Four times as many samples as usual: what is looked for is some 3 MiB.
+    command.env("MALLOC_CONF", "lg_prof_sample:19");
     (Serving::of(command), socket)
 }
 
