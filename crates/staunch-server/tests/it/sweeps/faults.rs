@@ -1,7 +1,7 @@
 //! Each I/O of the server fails in turn, by an error and by a panic.
 
 use serde_json::{Value, json};
-use staunch_leak::fault::{Manners, all_faults, faults};
+use staunch_leak::fault::{Broken, Manners, Reach, Swept, all_faults, faults, named_faults};
 
 use super::raw::{Told, ask, request};
 use crate::accounts::{PASSWORD, Person};
@@ -49,14 +49,25 @@ impl World {
 
     /// Fails each point of these while `scenario` runs.
     fn sweep(&self, points: &[&str], manners: Manners, mut scenario: impl AsyncFnMut() -> Result<(), String>) -> u64 {
-        // Hundreds of panics on purpose would print as many backtraces.
-        let hook = std::panic::take_hook();
-        std::panic::set_hook(Box::new(|_| {}));
         faults::only(points);
-        let swept = all_faults(&self.options(), manners, || self.block_on(scenario()));
-        std::panic::set_hook(hook);
-        swept.unwrap_or_else(|broken| panic!("{broken}")).points
+        silently(|| all_faults(&self.options(), manners, || self.block_on(scenario())))
     }
+
+    /// As [`World::sweep`] by name, where bytes fall into as many writes as their readers' threads happen to make.
+    fn sweep_by_name(&self, points: &[&str], mut scenario: impl AsyncFnMut() -> Result<(), String>) -> u64 {
+        faults::only(points);
+        let reach = Reach::first(|_| true).hits(16);
+        silently(|| named_faults(&self.options(), Manners::default(), &reach, || self.block_on(scenario())))
+    }
+}
+
+/// Hundreds of panics on purpose would print as many backtraces. Returns how many points were swept.
+fn silently(sweep: impl FnOnce() -> Result<Swept, Broken>) -> u64 {
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    let swept = sweep();
+    std::panic::set_hook(hook);
+    swept.unwrap_or_else(|broken| panic!("{broken}")).points
 }
 
 fn token_of(told: &Told) -> Value {
@@ -124,7 +135,7 @@ staunch_leak::alone! {
         let follow = request("GET", &path, &known(&world.root), "");
         // The census reads the process at its own times: that is not the stream's.
         let of_streams = ["server.read", "server.write", "server.sse.", "server.blocking", "server.thread"];
-        let points = world.sweep(&of_streams, Manners::default(), async || {
+        let points = world.sweep_by_name(&of_streams, async || {
             let told = ask(at, &follow).await;
             let _quiet = faults::quiet();
             world.quiet().await;
