@@ -1,5 +1,6 @@
 //! What handlers share: the engine, and the bounds of the HTTP face.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -16,9 +17,12 @@ use crate::problem::{Code, Refusal};
 use crate::tally::Tally;
 use crate::wire::Memory;
 
-/// One HTTP face of one engine.
+/// A hold of the one HTTP face of an engine. Each layer and route that a request passes takes one, so it is one count.
 #[derive(Clone)]
-pub(crate) struct App {
+pub(crate) struct App(Arc<Face>);
+
+/// One HTTP face of one engine.
+pub(crate) struct Face {
     /// The engine.
     pub(crate) engine: Engine,
     /// Who calls, and what they may do.
@@ -26,7 +30,7 @@ pub(crate) struct App {
     /// How long things may take.
     pub(crate) times: Times,
     /// Request bodies.
-    pub(crate) bodies: Arc<Bodies>,
+    pub(crate) bodies: Bodies,
     /// Counts for the metrics.
     pub(crate) tally: Arc<Tally>,
     /// The OpenAPI document.
@@ -34,35 +38,43 @@ pub(crate) struct App {
     /// All bounded containers there are.
     pub(crate) census: Arc<Census>,
     /// Runs that were not accepted.
-    pub(crate) rejected: Arc<Rejected>,
+    pub(crate) rejected: Rejected,
     /// Watches what the process holds.
-    pub(crate) lookout: Arc<Lookout>,
+    pub(crate) lookout: Lookout,
     streams: Arc<Semaphore>,
     reads: Arc<Semaphore>,
+}
+
+impl Deref for App {
+    type Target = Face;
+
+    fn deref(&self) -> &Face {
+        &self.0
+    }
 }
 
 impl App {
     /// The face of `engine`.
     pub(crate) fn new(engine: Engine, auth: Auth, lookout: Lookout, times: Times, openapi: Bytes) -> Self {
         let limits = engine.limits();
-        let bodies = Arc::new(Bodies::new(limits.bodies_bytes_max, times.body));
+        let bodies = Bodies::new(limits.bodies_bytes_max, times.body);
         let census = Arc::new(Census::default());
         engine.register(&census);
         census.register(bodies.budget());
         auth.register(&census);
-        Self {
+        Self(Arc::new(Face {
             auth: Arc::new(auth),
             times,
             bodies,
             census,
-            lookout: Arc::new(lookout),
+            lookout,
             tally: Arc::new(Tally::default()),
-            rejected: Arc::new(Rejected::default()),
+            rejected: Rejected::default(),
             openapi,
             streams: Arc::new(Semaphore::new(limits.streams_max as usize)),
             reads: Arc::new(Semaphore::new(READS_MAX)),
             engine,
-        }
+        }))
     }
 
     /// A place among the event streams; it is free again when dropped.

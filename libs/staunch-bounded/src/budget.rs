@@ -137,7 +137,11 @@ impl Budget {
             self.used.fetch_sub(bytes, Ordering::Relaxed);
             return Err(OverBudget { above: refusal.above + 1, ..refusal });
         }
-        self.peak.fetch_max(used + bytes, Ordering::Relaxed);
+        let used = used + bytes;
+        // A look is cheap, a write is not, and new peaks are few.
+        if used > self.peak.load(Ordering::Relaxed) {
+            self.peak.fetch_max(used, Ordering::Relaxed);
+        }
         Ok(())
     }
 

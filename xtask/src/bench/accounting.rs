@@ -35,35 +35,36 @@ struct Turn {
     per_s: f64,
 }
 
-/// Three servers take turns, each round in another order; ratios are of turns of one round.
+/// Turns of the three servers.
+type Turns = [Vec<Turn>; 3];
+
+/// Three servers take turns, each round in another order; ratios are of turns of one round. The three are started anew several times:
+/// two processes of one binary may be a percent apart for as long as they live, by where their memory happens to lie.
 pub(super) fn measure(bench: &Bench) -> Result<Value> {
-    let (rounds, requests, runs) = if bench.quick { (6, 1_500, 60) } else { (60, 6_000, 300) };
+    let (lives, rounds, requests, runs) = if bench.quick { (2, 3, 1_500, 60) } else { (12, 8, 6_000, 300) };
     let without = Bench { staunch: build_without()?, scratch: bench.scratch.clone(), ..*bench };
-    let workflow = [("one", "steps:\n  - run: \"true\"\n".to_owned())];
-    let start = |bench, name| Server::start(bench, name, &workflow, "retention_runs = 0\n");
-    let servers = [start(bench, NAMES[0])?, start(bench, NAMES[1])?, start(&without, NAMES[2])?];
-    for server in &servers {
-        asked(server, requests)?;
-        ended_per_s(server, "one", runs)?;
-    }
-    told_apart(&servers)?;
-
-    let mut asking: [Vec<Turn>; 3] = Default::default();
-    let mut running: [Vec<Turn>; 3] = Default::default();
-    for round in 0..rounds {
-        for place in 0..servers.len() {
-            let which = (round + place) % servers.len();
-            asking[which].push(turn(&servers[which], requests, |server| asked(server, requests))?);
+    let (mut asking, mut running): (Turns, Turns) = Default::default();
+    for life in 0..lives {
+        let servers = started(bench, &without, life)?;
+        for server in &servers {
+            asked(server, requests)?;
+            ended_per_s(server, "one", runs)?;
         }
-        for place in 0..servers.len() {
-            let which = (round + place) % servers.len();
-            running[which].push(turn(&servers[which], runs, |server| ended_per_s(server, "one", runs).map(drop))?);
+        told_apart(&servers)?;
+        for round in 0..rounds {
+            let order: [usize; 3] = std::array::from_fn(|place| (life + round + place) % servers.len());
+            for which in order {
+                asking[which].push(turn(&servers[which], requests, |server| asked(server, requests))?);
+            }
+            for which in order {
+                running[which].push(turn(&servers[which], runs, |server| ended_per_s(server, "one", runs).map(drop))?);
+            }
         }
+        told_apart(&servers)?;
+        servers.into_iter().try_for_each(Server::stop)?;
     }
-    told_apart(&servers)?;
-    servers.into_iter().try_for_each(Server::stop)?;
 
-    let mut line = json!({ "bench": "accounting", "rounds": rounds });
+    let mut line = json!({ "bench": "accounting", "lives": lives, "rounds": rounds });
     for (what, turns) in [("requests", &asking), ("runs", &running)] {
         let [with, again, without] = turns;
         line[format!("{what}_per_cpu_s")] = median_of(with, |turn| turn.per_cpu_s).into();
@@ -78,6 +79,13 @@ pub(super) fn measure(bench: &Bench) -> Result<Value> {
         }
     }
     Ok(line)
+}
+
+/// The three, each over an empty directory of its own.
+fn started(bench: &Bench, without: &Bench, life: usize) -> Result<[Server; 3]> {
+    let workflow = [("one", "steps:\n  - run: \"true\"\n".to_owned())];
+    let start = |bench, name| Server::start(bench, &format!("{name}-{life}"), &workflow, "retention_runs = 0\n");
+    Ok([start(bench, NAMES[0])?, start(bench, NAMES[1])?, start(without, NAMES[2])?])
 }
 
 /// The release binary, built to count nothing, and else as the one beside it.

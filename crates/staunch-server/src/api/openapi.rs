@@ -55,7 +55,7 @@ impl IntoResponses for Problems {
     responses((status = 200, description = "OpenAPI 3.1.", body = Object)),
 )]
 async fn openapi_json(State(app): State<App>) -> Response {
-    ([(CONTENT_TYPE, "application/json")], app.openapi).into_response()
+    ([(CONTENT_TYPE, "application/json")], app.openapi.clone()).into_response()
 }
 
 fn all() -> OpenApiRouter<App> {

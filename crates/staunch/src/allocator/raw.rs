@@ -27,8 +27,13 @@ unsafe impl Sync for Options {}
 /// threads): what is free in one arena serves no other. `tcache_max:1024` (1.2 MiB): each thread keeps freed blocks at hand up to this size
 /// only; larger ones are rarer than the lock that they take is dear. `dirty_decay_ms` and `muzzy_decay_ms`: what is free goes back to
 /// the kernel in five seconds, if a thread of jemalloc's own sees to it, which [`super::begin`] starts.
+#[cfg(not(staunch_unaccounted))]
 const OPTIONS: &CStr =
     c"prof:true,prof_active:false,lg_prof_sample:21,narenas:2,tcache_max:1024,dirty_decay_ms:5000,muzzy_decay_ms:0";
+
+/// The same without profiles: the build that counts nothing is not to pay for the readiness to sample either.
+#[cfg(staunch_unaccounted)]
+const OPTIONS: &CStr = c"prof:false,narenas:2,tcache_max:1024,dirty_decay_ms:5000,muzzy_decay_ms:0";
 
 // SAFETY: jemalloc has a weak symbol of this name, `const char *`, and only reads it. This is such a pointer, to a string that ends in
 // NUL. That the name is right, and the options are heeded, is what the tests below say.

@@ -30,7 +30,7 @@ pub(crate) struct Soak {
     /// GET requests of each cycle, over connections that are kept
     #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u32).range(0..=REQUESTS_MAX))]
     pub(crate) requests: u32,
-    /// What happens in a cycle, in turn: ok, fail, timeout, cancel, disconnect, big, rerun, bad, login, token, restart; `ok:5` comes five
+    /// What happens in a cycle, in turn: ok, fail, kill, timeout, cancel, disconnect, big, rerun, bad, login, token, restart; `ok:5` comes five
     /// times as often [default: all that the server can be asked]
     #[arg(long, value_name = "KINDS", value_delimiter = ',')]
     pub(crate) mix: Vec<Share>,
@@ -65,6 +65,8 @@ pub(crate) enum Mix {
     Ok,
     /// A run with a step that fails, one that is skipped and one that cleans up
     Fail,
+    /// A run whose step is killed, and leaves a child behind
+    Kill,
     /// A run whose timeout runs out
     Timeout,
     /// A run that is cancelled

@@ -116,6 +116,7 @@ impl Worker<'_> {
             Mix::Small => self.submit(workflows::SMALL, "succeeded").map(drop),
             Mix::Ok => self.submit(workflows::OK, "succeeded").map(drop),
             Mix::Fail => self.submit(workflows::FAIL, "failed").map(drop),
+            Mix::Kill => self.submit(workflows::KILL, "failed").map(drop),
             Mix::Timeout => self.submit(workflows::TIMEOUT, "timed_out").map(drop),
             Mix::Big => self.submit(workflows::BIG, "succeeded").map(drop),
             Mix::Cancel => self.cancel(number),

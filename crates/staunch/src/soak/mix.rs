@@ -18,10 +18,11 @@ pub(super) type Outcomes = BTreeMap<&'static str, u64>;
 
 impl Mix {
     /// All of them.
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::Small,
         Self::Ok,
         Self::Fail,
+        Self::Kill,
         Self::Timeout,
         Self::Cancel,
         Self::Disconnect,
@@ -44,6 +45,7 @@ impl Mix {
             Self::Small => "small",
             Self::Ok => "ok",
             Self::Fail => "fail",
+            Self::Kill => "kill",
             Self::Timeout => "timeout",
             Self::Cancel => "cancel",
             Self::Disconnect => "disconnect",
@@ -59,9 +61,9 @@ impl Mix {
     /// The runs it makes.
     const fn runs(self) -> u32 {
         match self {
-            Self::Small | Self::Ok | Self::Disconnect | Self::Big | Self::Fail | Self::Timeout | Self::Cancel => 1,
-            Self::Rerun => 2,
             Self::Bad | Self::Login | Self::Token | Self::Restart => 0,
+            Self::Rerun => 2,
+            _ => 1,
         }
     }
 }
@@ -181,7 +183,7 @@ mod tests {
         }
         assert_eq!(
             Load::of(&[], false).expect("a load").words(),
-            "small,ok,fail,timeout,cancel,disconnect,big,rerun,bad"
+            "small,ok,fail,kill,timeout,cancel,disconnect,big,rerun,bad"
         );
     }
 }

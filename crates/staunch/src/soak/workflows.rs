@@ -5,10 +5,11 @@ use std::path::Path;
 use crate::failure::Failure;
 
 /// Names and texts.
-pub(super) const ALL: [(&str, &str); 7] = [
+pub(super) const ALL: [(&str, &str); 8] = [
     (SMALL, SMALL_TEXT),
     (OK, OK_TEXT),
     (FAIL, FAIL_TEXT),
+    (KILL, KILL_TEXT),
     (TIMEOUT, TIMEOUT_TEXT),
     (SLOW, SLOW_TEXT),
     (TALK, TALK_TEXT),
@@ -21,6 +22,8 @@ pub(super) const SMALL: &str = "soak-small";
 pub(super) const OK: &str = "soak-ok";
 /// Fails.
 pub(super) const FAIL: &str = "soak-fail";
+/// Its step is killed, and leaves a child in a session of its own.
+pub(super) const KILL: &str = "soak-kill";
 /// Its time runs out.
 pub(super) const TIMEOUT: &str = "soak-timeout";
 /// Goes on until it is cancelled.
@@ -66,6 +69,13 @@ steps:
     if: always()
     run: 'echo "cleaned up after $OUTCOME"'
     env: { OUTCOME: "${{ steps.break.outcome }}" }
+"#;
+
+const KILL_TEXT: &str = r#"name: soak-kill
+description: Is killed, and leaves a child behind
+steps:
+  - id: die
+    run: 'setsid sleep 600 & kill -9 $$'
 "#;
 
 const TIMEOUT_TEXT: &str = r#"name: soak-timeout
