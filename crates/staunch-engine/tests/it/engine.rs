@@ -298,7 +298,7 @@ steps:
     // It must have written its line, or the next life would sleep as well.
     let tries = data.path().join("work").join(id.to_string()).join("workspace/tries");
     let seen = tokio::time::timeout(crate::bed::LONG, async {
-        while !tries.exists() {
+        while std::fs::metadata(&tries).map_or(0, |file| file.len()) == 0 {
             tokio::task::yield_now().await;
         }
     });
