@@ -30,8 +30,8 @@ pub(crate) struct Soak {
     /// GET requests of each cycle, over connections that are kept
     #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u32).range(0..=REQUESTS_MAX))]
     pub(crate) requests: u32,
-    /// What happens in a cycle, in turn: ok, fail, kill, timeout, cancel, disconnect, big, rerun, bad, login, token, restart; `ok:5` comes five
-    /// times as often [default: all that the server can be asked]
+    /// What happens in a cycle, in turn: small, ok, fail, kill, timeout, cancel, disconnect, big, rerun, bad, login, token, restart; `ok:5`
+    /// comes five times as often [default: all that the server can be asked]
     #[arg(long, value_name = "KINDS", value_delimiter = ',')]
     pub(crate) mix: Vec<Share>,
     /// Live bytes that a run may cost at most, at 99 %
