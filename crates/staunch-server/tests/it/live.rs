@@ -196,9 +196,10 @@ async fn ten_thousand_streams_come_and_go() {
     let bed = Bed::new(&[("nap", "steps: [{ id: nap, run: echo hi; sleep 1000 }]")]).await;
     let run = bed.run("nap").await;
     bed.until(&run, |detail| detail["steps"][0]["state"] == "running").await;
-    let tasks = || bed.engine.tasks().alive();
     let files = || std::fs::read_dir("/proc/self/fd").unwrap().count();
-    until("no connection is open", || connections(&bed) == 0).await;
+    // That the run was submitted is still being written to the audit log, maybe.
+    until("nothing is under way", || alive(&bed, "connection") + alive(&bed, "account") == 0).await;
+    let tasks = || bed.engine.tasks().alive_by_kind().collect::<Vec<_>>();
     let (tasks_before, files_before) = (tasks(), files());
     let request = format!("GET /api/v1/events?topics=run:{run},log:{run}:nap HTTP/1.1\r\nhost: localhost\r\n\r\n");
     for round in 0..200 {
@@ -214,9 +215,11 @@ async fn ten_thousand_streams_come_and_go() {
         }
         drop(sockets);
     }
-    until("no connection is open", || connections(&bed) == 0).await;
     until("nobody watches", || bed.engine.feed().is_empty()).await;
     until("the tasks are as before", || tasks() == tasks_before).await;
+    // What runs on a thread that may block is of no kind.
+    let of_kinds = || tasks().iter().map(|(_, count)| count).sum::<u64>();
+    until("no thread works", || bed.engine.tasks().alive() as u64 == of_kinds()).await;
     // Other tests open files of their own meanwhile; ten thousand, or a hundred, would show.
     until("the files are as before", || files() < files_before + 100).await;
     let metrics = bed.get("/metrics").await;
@@ -225,8 +228,9 @@ async fn ten_thousand_streams_come_and_go() {
     bed.close().await;
 }
 
-fn connections(bed: &Bed) -> u64 {
-    bed.engine.tasks().alive_by_kind().find(|(kind, _)| *kind == "connection").unwrap().1
+/// Tasks of a kind.
+fn alive(bed: &Bed, kind: &str) -> u64 {
+    bed.engine.tasks().alive_by_kind().find(|(each, _)| *each == kind).unwrap().1
 }
 
 #[tokio::test]
