@@ -62,8 +62,15 @@ impl Mix {
     const fn runs(self) -> u32 {
         match self {
             Self::Bad | Self::Login | Self::Token | Self::Restart => 0,
+            Self::Small
+            | Self::Ok
+            | Self::Fail
+            | Self::Kill
+            | Self::Timeout
+            | Self::Cancel
+            | Self::Disconnect
+            | Self::Big => 1,
             Self::Rerun => 2,
-            _ => 1,
         }
     }
 }
