@@ -17,6 +17,7 @@ pub use memory::Memory;
 pub use numbers::Numbers;
 pub use pressure::{Pressure, Stall};
 pub use probe::{Counts, Probe};
+pub(crate) use proc::another_main_thread_runs;
 
 /// What this process holds: file descriptors, threads, children, files under a directory, and counts of its own.
 ///

@@ -273,7 +273,7 @@ pub(crate) fn is_alive(pid: &str) -> bool {
 
 /// Waits until something is so.
 #[track_caller]
-pub(crate) fn until(so: impl Fn() -> bool) {
+pub(crate) fn until(mut so: impl FnMut() -> bool) {
     let deadline = Instant::now() + LONG;
     while !so() {
         assert!(Instant::now() < deadline, "it did not come to be so");

@@ -30,6 +30,17 @@ pub(super) fn threads() -> BTreeMap<u32, String> {
     named.collect()
 }
 
+/// Whether the thread that the process began with is another than the caller's and does something, as far as `/proc` says.
+pub(crate) fn another_main_thread_runs() -> bool {
+    // PID/task/TID
+    let Ok(own) = fs::read_link("/proc/thread-self") else { return false };
+    let main = own.iter().next().and_then(|pid| pid.to_str());
+    if own.file_name().and_then(|thread| thread.to_str()) == main {
+        return false;
+    }
+    main.and_then(|pid| stat(pid.parse().ok()?)).is_some_and(|(_, state, _)| state != "S")
+}
+
 /// Children of all threads: each belongs to the one that made it.
 pub(super) fn children() -> BTreeMap<u32, String> {
     let mut children = BTreeMap::new();

@@ -1,9 +1,14 @@
 //! A test in a process of its own.
 
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::census;
 
 /// Says which test this process was started for.
 const ALONE: &str = "STAUNCH_LEAK_ALONE";
+/// The harness has nothing to do but wait, a moment after the test began; longer, and something else is wrong.
+const HARNESS_MAX: Duration = Duration::from_secs(5);
 
 /// Runs `body` with the process to itself: in place where the runner starts a process a test (nextest does, and says so),
 /// else by running this test binary again for this one test. `name` is the test's, as the harness lists it; see
@@ -15,6 +20,7 @@ const ALONE: &str = "STAUNCH_LEAK_ALONE";
 pub fn alone(name: &str, body: impl FnOnce()) {
     let nextest = std::env::var_os("NEXTEST_EXECUTION_MODE").is_some_and(|mode| mode == "process-per-test");
     if nextest || std::env::var_os(ALONE).is_some_and(|started_for| started_for == name) {
+        harness_waits();
         return body();
     }
     let output = this_test(name).stdin(Stdio::null()).output().expect("a test binary can run itself");
@@ -22,6 +28,14 @@ pub fn alone(name: &str, body: impl FnOnce()) {
     assert!(output.status.success(), "{name}, in a process of its own: {}\n{out}{err}", output.status);
     assert!(out.contains("1 passed"), "there is no test {name}, so none ran:\n{out}");
     eprint!("{err}");
+}
+
+/// Waits until the thread that started the test sleeps. It still allocates while the test begins: what it needs to wait with.
+fn harness_waits() {
+    let begun = Instant::now();
+    while census::another_main_thread_runs() && begun.elapsed() < HARNESS_MAX {
+        std::thread::yield_now();
+    }
 }
 
 /// A command that runs one test of this binary in a process of its own, and nothing else.
