@@ -90,6 +90,13 @@ impl Watch {
         }
     }
 
+    /// The limit of a resource is another from now on, or there is none. What was seen of it stays.
+    pub fn set_limit(&mut self, resource: usize, limit: Option<u64>) {
+        if let Some(followed) = self.followed.get_mut(resource) {
+            followed.resource.limit = limit;
+        }
+    }
+
     /// A verdict a resource, in their order. It changes the watch: two calls that agree, a window apart, make a leak of
     /// what grows.
     pub fn verdicts(&mut self) -> Vec<Verdict> {

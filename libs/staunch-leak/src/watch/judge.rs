@@ -15,6 +15,9 @@ const POINTS_MIN: usize = 20;
 const NOISY_MIN: usize = 120;
 /// Points that are judged at most; more are folded in pairs, so that a point is the bottom of a longer cycle.
 const POINTS_JUDGED_MAX: usize = 40;
+/// Quiescent points are judged alone only if the newest of them lies in the last one of so many parts of what is seen: a quiet weekend
+/// says nothing of the week after it.
+const QUIET_PART: u64 = 4;
 /// Warm-up that may be dropped, in eighths of the window: if the rest of any of these is flat, the resource is stable.
 const WARM_UPS: [usize; 5] = [0, 1, 2, 3, 4];
 /// Runs that must have been completed in a window before growth is told by the run.
@@ -119,10 +122,12 @@ fn say(resource: &Resource, last: Option<&Block>, best: Option<(State, Finding)>
     }
 }
 
-/// The points that are judged: quiescent ones alone if there are enough, and few enough.
+/// The points that are judged: quiescent ones alone if there are enough and they are of late, and few enough.
 fn points(all: Vec<Block>) -> Vec<Block> {
     let quiet: Vec<Block> = all.iter().filter(|block| block.quiescent).copied().collect();
-    let mut blocks = if quiet.len() >= POINTS_MIN { quiet } else { all };
+    let since = |block: Option<&Block>| all.last().zip(block).map_or(0, |(last, block)| last.at - block.at);
+    let is_late = since(quiet.last()) <= since(all.first()) / QUIET_PART;
+    let mut blocks = if quiet.len() >= POINTS_MIN && is_late { quiet } else { all };
     while blocks.len() > POINTS_JUDGED_MAX {
         // From the newest back, so that the newest point is whole and an odd one at the beginning stays alone.
         let mut pairs: Vec<Block> =

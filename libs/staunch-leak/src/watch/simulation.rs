@@ -112,3 +112,20 @@ fn a_step_is_no_leak_wherever_it_is() {
     let (growing, _) = percent(State::Growing, HOUR, step);
     assert!(growing <= 1.0, "{growing} %");
 }
+
+#[test]
+fn two_days_of_flat_noise_are_never_flagged_whoever_asks_how_often() {
+    // Long enough that the ring of two-minute blocks is judged too, and asked as a server asks itself: by the minute in the long form.
+    const DAYS: u64 = 2;
+    let ask = if traces() > 200 { 60 } else { 600 };
+    for seed in 0..traces() / 100 {
+        let mut watch = Watch::new(vec![Resource::bytes("live").limit(1 << 30)]);
+        for (second, sample) in (0..).zip(noisy(seed, DAYS * 86_400, |_| 0.0)) {
+            watch.sample(0, sample);
+            if second % ask == ask - 1 {
+                let verdict = &watch.verdicts()[0];
+                assert!(verdict.state <= State::Stable, "seed {seed}, second {second}: {verdict}");
+            }
+        }
+    }
+}

@@ -154,6 +154,72 @@ fn ground_g9_what_grew_before_and_not_since_is_no_leak() {
 }
 
 #[test]
+fn a_quiet_past_does_not_hide_what_grows_since_work_never_pauses() {
+    // Two quiet days, and then two weeks in which somebody is always there: three thousandths of the level a day show in the month alone.
+    const MONDAY: u64 = 2 * 1_440;
+    let judged = |leak: u64| {
+        let mut watch = Watch::new(vec![Resource::bytes("live").limit(1 << 30)]);
+        let mut last = None;
+        for minute in 0..16 * 1_440u64 {
+            let at = Duration::from_secs(minute * 60);
+            let busy = minute.saturating_sub(MONDAY);
+            let noise = if busy > 0 { minute.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 44 } else { 0 };
+            let sample = Sample { at, runs: minute, quiescent: busy == 0, value: 100_000_000 + busy * leak + noise };
+            watch.sample(0, sample);
+            if minute % 60 == 59 {
+                last = watch.verdicts().pop();
+            }
+        }
+        last.unwrap()
+    };
+    let verdict = judged(208);
+    assert!(verdict.state >= State::Growing && !verdict.quiescent, "{verdict}");
+    let verdict = judged(0);
+    assert_eq!(verdict.state, State::Stable, "{verdict}");
+}
+
+#[test]
+fn a_growth_of_the_past_is_over_when_what_follows_is_flat() {
+    let mut watch = Watch::new(vec![Resource::pieces("fds").limit(1_024)]);
+    let mut states = Vec::new();
+    for second in 0..3 * 3_600u64 {
+        // It grows while nothing is in work, and is mended in the hour in which work begins that never pauses.
+        let quiescent = second < 3_600;
+        let value = 20 + second.min(3_600) / 20;
+        watch.sample(0, Sample { at: Duration::from_secs(second), runs: second, quiescent, value });
+        if second % 60 == 59 {
+            states.push(watch.verdicts()[0].state);
+        }
+    }
+    assert!(states.contains(&State::Leak), "{states:?}");
+    assert_eq!(states.last(), Some(&State::Stable), "{states:?}");
+}
+
+#[test]
+fn a_limit_may_become_another() {
+    let mut watch = Watch::new(vec![Resource::bytes("live").limit(100_000_000)]);
+    let mut last = None;
+    let mut left = Vec::new();
+    for second in 0..7_200u64 {
+        let value = 50_000_000 + second * 1_000;
+        watch.sample(0, Sample { at: Duration::from_secs(second), runs: second * 10, quiescent: true, value });
+        if second % 60 == 59 {
+            last = watch.verdicts().pop();
+        }
+    }
+    for limit in [Some(100_000_000), Some(200_000_000), None] {
+        watch.set_limit(0, limit);
+        last = watch.verdicts().pop().or(last);
+        left.push(last.as_ref().unwrap().until_limit.map(|left| left.as_secs() / 1_000));
+    }
+    // 42.8 and 142.8 MB are left, at a thousand bytes a second.
+    assert_eq!(left, [Some(42), Some(142), None]);
+    assert_eq!(last.unwrap().state, State::Leak);
+    // Of one that is not there, nothing is set.
+    watch.set_limit(1, None);
+}
+
+#[test]
 fn a_sawtooth_is_followed_by_its_roots() {
     let (_, verdict) = watched(Resource::bytes("live"), 7_200, false, |second| 50_000_000 + (second % 170) * 100_000);
     assert_eq!(verdict.state, State::Stable, "{verdict}");
