@@ -115,7 +115,7 @@ impl Dispatch {
 
     /// Turns until the token ends and nothing is in hand any more.
     pub(crate) async fn run(mut self, mut commands: mpsc::Receiver<Command>, token: CancellationToken) {
-        let drain = Duration::from_secs(self.inner.limits.drain_seconds.into());
+        let drain = self.inner.limits.drain();
         let mut give_up = None;
         loop {
             self.feed_starved();

@@ -195,4 +195,9 @@ impl Limits {
     pub fn kill_grace(&self) -> Duration {
         Duration::from_secs(self.kill_grace_seconds.into())
     }
+
+    /// How long a stop waits for running steps before it kills them.
+    pub fn drain(&self) -> Duration {
+        Duration::from_secs(self.drain_seconds.into())
+    }
 }

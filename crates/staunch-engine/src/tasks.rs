@@ -4,9 +4,11 @@ use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::task::{JoinError, JoinHandle};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -25,11 +27,11 @@ pub enum Kind {
     Connection,
     /// Sees a change of accounts through, whether or not the client who asked for it waits.
     Account,
-    /// Looks how pressed the process is for memory.
+    /// Looks how pressed the process is for memory. Without it a refusal would last for ever, or never come: its panic stops the server.
     Pressure,
     /// Removes what has expired of accounts and of rate limits.
     Sweep,
-    /// Watches what the process holds.
+    /// Watches what the process holds. Without it the last verdict would stand for ever: its panic stops the server.
     Census,
 }
 
@@ -110,7 +112,7 @@ impl Tasks {
             if outcome.is_err() {
                 alive.counts.panics.fetch_add(1, Ordering::Relaxed);
                 tracing::error!(kind = kind.word(), "a task panicked: this is a bug");
-                if kind == Kind::Dispatch {
+                if matches!(kind, Kind::Dispatch | Kind::Pressure | Kind::Census) {
                     token.cancel();
                 }
             }
@@ -155,10 +157,72 @@ impl Tasks {
         self.counts.panics.load(Ordering::Relaxed)
     }
 
-    /// Tells all to stop and waits for all.
-    pub async fn close(&self) {
+    /// Tells all to stop and waits for all, but not longer than `most`: what has not ended by then is named in the log, goes on,
+    /// and is counted as [alive](Self::alive).
+    pub async fn close(&self, most: Duration) {
         self.token.cancel();
         self.tracker.close();
-        self.tracker.wait().await;
+        if timeout(most, self.tracker.wait()).await.is_ok() {
+            return;
+        }
+        let left = self.alive_by_kind().filter(|(_, alive)| *alive > 0);
+        let left: Vec<String> = left.map(|(kind, alive)| format!("{kind} {alive}")).collect();
+        // What is of no kind blocks a thread.
+        tracing::error!(
+            all = self.alive(),
+            kinds = left.join(", "),
+            "tasks have not ended at the stop: this is a bug, or a disk that hangs"
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use std::future::pending;
+
+    use tokio::time::Instant;
+
+    use super::*;
+
+    const MOST: Duration = Duration::from_secs(5);
+
+    #[tokio::test(start_paused = true)]
+    async fn a_task_that_does_not_end_is_counted_and_does_not_hold_the_stop() {
+        let tasks = Tasks::new();
+        let token = tasks.token().clone();
+        tasks.spawn(Kind::Upkeep, async move { token.cancelled().await });
+        tasks.spawn(Kind::Sweep, pending::<()>());
+        let begun = Instant::now();
+        tasks.close(MOST).await;
+        assert_eq!(begun.elapsed(), MOST);
+        assert_eq!(tasks.alive(), 1);
+        assert_eq!(tasks.alive_by_kind().filter(|(_, alive)| *alive > 0).collect::<Vec<_>>(), [("sweep", 1)]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stop_takes_no_longer_than_its_tasks() {
+        let tasks = Tasks::new();
+        let token = tasks.token().clone();
+        tasks.spawn(Kind::Upkeep, async move { token.cancelled().await });
+        let begun = Instant::now();
+        tasks.close(MOST).await;
+        assert_eq!((begun.elapsed(), tasks.alive()), (Duration::ZERO, 0));
+    }
+
+    #[tokio::test]
+    async fn a_panic_of_what_the_server_goes_by_stops_it_and_another_does_not() {
+        for (kind, stops) in [
+            (Kind::Dispatch, true),
+            (Kind::Pressure, true),
+            (Kind::Census, true),
+            (Kind::Connection, false),
+            (Kind::Sweep, false),
+        ] {
+            let tasks = Tasks::new();
+            assert_eq!(tasks.spawn(kind, async { panic!("on purpose") }).await.unwrap(), None::<()>);
+            assert_eq!((tasks.token().is_cancelled(), tasks.panics()), (stops, 1), "{kind:?}");
+        }
     }
 }

@@ -1,7 +1,8 @@
 use super::*;
+use crate::pressure::Granted;
 
 fn lookout() -> Lookout {
-    let config = WatchConfig { granted: Some(1 << 30), ..WatchConfig::default() };
+    let config = WatchConfig { granted: Granted::fixed(1 << 30), ..WatchConfig::default() };
     Lookout::new(config, Allocator::SYSTEM, &Limits::default())
 }
 
@@ -32,5 +33,6 @@ async fn a_hurried_watch_believes_that_more_time_has_passed() {
     let seen = lookout.seen();
     assert_eq!(seen.verdicts.len(), lookout.followed.len());
     assert!(lookout.judged(&seen).all(|(verdict, _)| verdict.state == State::Insufficient));
-    tasks.close().await;
+    tasks.close(Duration::ZERO).await;
+    assert_eq!(tasks.alive(), 0);
 }

@@ -83,7 +83,7 @@ impl Stand {
     async fn close(self) {
         until(|| self.tally.connections() == 0).await;
         assert_eq!(self.bodies.budget().used(), 0);
-        timeout(SOON, self.tasks.close()).await.unwrap();
+        timeout(SOON, self.tasks.close(SOON)).await.unwrap();
         assert_eq!(self.tasks.alive(), 0);
         assert!(TcpStream::connect(self.server.local_addr()).await.is_err(), "nobody listens");
     }

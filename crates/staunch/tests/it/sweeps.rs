@@ -43,7 +43,8 @@ impl<'a> Server<'a> {
         let path = bed.path("notify");
         drop(std::fs::remove_file(&path));
         let notified = UnixDatagram::bind(&path).unwrap();
-        command.env("STAUNCH_FAULTS", plan).env("NOTIFY_SOCKET", path).env("STAUNCH_LIMITS_DRAIN_SECONDS", "0");
+        command.env("STAUNCH_FAULTS", plan).env("NOTIFY_SOCKET", path);
+        command.env("STAUNCH_LIMITS_DRAIN_SECONDS", "0").env("STAUNCH_LIMITS_KILL_GRACE_SECONDS", "1");
         let child = command.stdout(file("out")).stderr(file("err")).spawn().unwrap();
         Self { bed, child, _notified: notified }
     }
@@ -197,6 +198,16 @@ fn what_is_left_at_the_end_is_counted_and_makes_the_exit_code() {
     assert_eq!(life.status.code(), Some(1), "{}", life.said);
     assert!(life.said.contains("closed: tasks 0, children 0, budgets 1\n"), "{}", life.said);
     assert!(life.said.contains("not all was given back: tasks 0, children 0, budgets 1"), "{}", life.said);
+    assert!(bed.temporary().is_empty());
+}
+
+#[test]
+fn a_task_that_hears_of_no_stop_is_waited_for_counted_and_named() {
+    let bed = Bed::new();
+    let life = Server::start(&bed, true, "error@0:closing.stays").live_to_its_end();
+    assert_eq!(life.status.code(), Some(1), "{}", life.said);
+    assert!(life.said.contains("closed: tasks 1, children 0, budgets 0\n"), "{}", life.said);
+    assert!(life.said.contains("upkeep 1"), "{}", life.said);
     assert!(bed.temporary().is_empty());
 }
 
