@@ -220,7 +220,7 @@ pub struct CloseCount {
     pub tasks: u64,
     /// Child processes still alive.
     pub children: u64,
-    /// Bytes still held on budgets.
+    /// Bytes still held on budgets, and bytes that others were closed with.
     pub budget_bytes: u64,
 }
 
@@ -290,7 +290,8 @@ impl Engine {
         self.inner.store.revision(revision).await
     }
 
-    /// Whether runs are accepted and executed: the store takes writes, the loop turns.
+    /// Whether runs are accepted and executed: the store takes writes, the loop turns, memory is not nearly gone. While it is only
+    /// scarce ([`Level::Refuse`]) runs are accepted, and wait: that counts as ready.
     ///
     /// # Errors
     /// Why not, in words.
@@ -299,6 +300,9 @@ impl Engine {
             return Err("the server is stopping".to_owned());
         }
         self.turns()?;
+        if self.inner.pressure.level() >= Level::Shed {
+            return Err("memory is nearly gone: new runs are refused".to_owned());
+        }
         self.inner.store.writable().await.map_err(|error| error.to_string())
     }
 
@@ -359,10 +363,10 @@ impl Engine {
         }
     }
 
-    /// Cancels the run that holds the most memory for its steps; one that was told to stop already, and does not, is killed if there is
-    /// no other. Its events say `run_memory_limit`. Returns which it was; `None` if nothing runs. Blocks a thread for some milliseconds.
-    pub async fn shed(&self) -> Option<RunId> {
-        self.inner.shed().await
+    /// Cancels the run that holds the most memory for its steps, of those that hold `least` bytes or more; one that was told to stop already, and does not, is killed if there is
+    /// no other. Its events say `run_memory_limit`. Returns which it was; `None` if no such run does. Blocks a thread for some milliseconds.
+    pub async fn shed(&self, least: u64) -> Option<RunId> {
+        self.inner.shed(least).await
     }
 
     /// What it holds now.

@@ -9,7 +9,7 @@ use staunch_bounded::{Budget, fault_point};
 use staunch_flow::{Budgets, Outcome, RunOutcome};
 use staunch_store::{Incarnation, Logs, RunId, Store, StoreError};
 use tokio::sync::{Notify, mpsc};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use crate::catalog::Catalog;
 use crate::engine::{CloseCount, EngineStats};
@@ -70,6 +70,10 @@ pub(crate) struct Counters {
 
 /// After the grace of what a close still finds running.
 const KILL_EXTRA: Duration = Duration::from_secs(2);
+/// After drain and grace: for the last commits, and for what takes a moment to see the stop.
+const STOP_EXTRA: Duration = Duration::from_secs(20);
+/// Files of runs are removed, and the store puts its log into its file, in less; only a disk that hangs takes longer.
+const PUT_AWAY_MAX: Duration = Duration::from_secs(60);
 
 /// The parts that [`Inner::new`] puts together.
 pub(crate) struct Parts {
@@ -200,21 +204,33 @@ impl Inner {
 
     pub(crate) async fn close(&self) -> CloseCount {
         // The loop drains and the others stop; then the runner has nothing left that is wanted.
-        self.tasks.close().await;
+        self.tasks.close(self.limits.drain() + self.limits.kill_grace() + STOP_EXTRA).await;
+        let cleared = timeout(PUT_AWAY_MAX, self.clear_work()).await.is_ok();
+        let (runner, bound) = (Arc::clone(&self.runner), self.limits.kill_grace() + KILL_EXTRA);
+        let children = self.tasks.blocking(move || runner.close(bound)).await.unwrap_or(1) as u64;
+        let left = timeout(PUT_AWAY_MAX, self.leave()).await.is_ok();
+        if !(cleared && left) {
+            tracing::error!("files or the store could not be put away in {} s: a disk hangs", PUT_AWAY_MAX.as_secs());
+        }
+        let unclosed = u64::from(!cleared) + u64::from(!left);
+        CloseCount {
+            tasks: (self.tasks.alive() as u64).max(unclosed),
+            children,
+            budget_bytes: self.plans.used() + self.captures.used() + Budget::rest_bytes(),
+        }
+    }
+
+    async fn clear_work(&self) {
         self.clear_files().await;
         let work = Arc::clone(&self.work);
         self.tasks.blocking(move || work.close()).await;
-        let (runner, bound) = (Arc::clone(&self.runner), self.limits.kill_grace() + KILL_EXTRA);
-        let children = self.tasks.blocking(move || runner.close(bound)).await.unwrap_or(1) as u64;
+    }
+
+    async fn leave(&self) {
         if let Err(error) = fault::before(fault_point!("engine.leave"), self.store.leave(self.worker())).await {
             tracing::warn!(%error, "the store was not told that this worker left; its attempts will count a loss");
         }
         self.store.close().await;
-        CloseCount {
-            tasks: self.tasks.alive() as u64,
-            children,
-            budget_bytes: self.plans.used() + self.captures.used(),
-        }
     }
 }
 

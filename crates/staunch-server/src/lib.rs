@@ -42,7 +42,7 @@ pub use auth::{PasswordError, SETUP_TTL, SetupError, SetupTicket, hash_password,
 pub use config::{BindError, ServerConfig};
 pub use debug::{DebugListen, DebugListenError};
 pub use lookout::WatchConfig;
-pub use pressure::{Ceiling, Gauge};
+pub use pressure::{Ceiling, Gauge, Granted};
 pub use rate::Rates;
 pub use router::{openapi, router};
 pub use serve::{Server, bind, bind_with, is_loopback};

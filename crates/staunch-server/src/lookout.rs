@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use staunch_engine::{Limits, Tasks};
-use staunch_leak::census::Cgroup;
+use staunch_leak::census::{Cgroup, GroupEvents};
 use staunch_leak::watch::{Sample, State, Verdict, Watch};
 
 pub use config::WatchConfig;
@@ -41,6 +41,8 @@ pub(crate) struct Lookout {
     began: Instant,
     boot_seconds: f64,
     group: Option<Cgroup>,
+    /// What had happened to the cgroup before this life.
+    group_before: GroupEvents,
     followed: Arc<[Followed]>,
     // Only the sampler's task takes this one, so that it may hold it over a judgement of milliseconds.
     rings: Arc<Mutex<Watch>>,
@@ -58,6 +60,8 @@ pub(crate) struct Seen {
     pub(crate) rare: Option<Rare>,
     /// A verdict a resource, in their order; empty before the first.
     pub(crate) verdicts: Vec<Verdict>,
+    /// When they were made, since the lookout began.
+    pub(crate) judged: Option<Duration>,
     /// What looking costs.
     pub(crate) cost: Cost,
     /// Live bytes at the last census.
@@ -89,8 +93,10 @@ impl Lookout {
         let followed = resources::all(&config, limits, process.as_ref(), can_say);
         let rings = Watch::new(followed.iter().map(|followed| followed.resource).collect());
         let cost = Cost { rings_bytes: rings.memory_bytes() as u64, ..Cost::default() };
+        let group = Cgroup::of_process(&config.root);
         Self {
-            group: Cgroup::of_process(&config.root),
+            group_before: group.as_ref().and_then(Cgroup::memory).map(|memory| memory.events).unwrap_or_default(),
+            group,
             profiles: Profiles::new(config.profiles.clone()),
             config,
             allocator,
@@ -121,9 +127,9 @@ impl Lookout {
         self.seen_now().clone()
     }
 
-    /// The memory that the process may use, if anything bounds it.
+    /// The memory that the process may use now, if anything bounds it.
     pub(crate) fn granted(&self) -> Option<u64> {
-        self.config.granted
+        self.config.granted.bytes()
     }
 
     /// The heap profiles that are kept.
@@ -180,15 +186,20 @@ impl Lookout {
 
     /// Judges each resource, on a thread that may block, and says in the log what has changed.
     async fn judge(&self, tasks: &Tasks) {
-        let rings = Arc::clone(&self.rings);
+        let (rings, followed, granted) = (Arc::clone(&self.rings), Arc::clone(&self.followed), self.granted());
         let judged = tasks.blocking(move || {
             let began = Instant::now();
-            let verdicts = lock(&rings).verdicts();
-            (verdicts, began.elapsed())
+            let mut rings = lock(&rings);
+            // What is granted may have changed.
+            for (place, _) in followed.iter().enumerate().filter(|(_, followed)| followed.of_memory) {
+                rings.set_limit(place, granted);
+            }
+            (rings.verdicts(), began.elapsed())
         });
         let Some((verdicts, took)) = judged.await else { return };
         let mut seen = self.seen_now();
         seen.cost.judging += took;
+        seen.judged = Some(self.began.elapsed());
         let before = std::mem::replace(&mut seen.verdicts, verdicts.clone());
         drop(seen);
         for (place, (verdict, followed)) in verdicts.iter().zip(self.followed.iter()).enumerate() {

@@ -15,6 +15,8 @@ use crate::runner;
 pub(crate) struct Shed {
     /// What the processes of each run hold, in bytes.
     pub(crate) held: HashMap<RunId, u64>,
+    /// Runs that hold less stay.
+    pub(crate) least: u64,
     /// Who asks: is told which run it was.
     pub(crate) reply: oneshot::Sender<Option<RunId>>,
 }
@@ -33,22 +35,22 @@ struct Candidate {
 }
 
 impl Inner {
-    /// Cancels the run that is most over its share. Returns which; `None` if nothing runs.
-    pub(crate) async fn shed(&self) -> Option<RunId> {
+    /// Cancels the run that is most over its share and holds `least` bytes or more. Returns which; `None` if no such run goes on.
+    pub(crate) async fn shed(&self, least: u64) -> Option<RunId> {
         let looked = self.tasks.blocking(runner::memory_by_run).await?;
-        let held = looked.unwrap_or_else(|error| {
+        let (held, least) = looked.map(|held| (held, least)).unwrap_or_else(|error| {
             tracing::warn!(%error, "what runs hold cannot be seen; the one with the largest plan goes");
-            HashMap::new()
+            (HashMap::new(), 0)
         });
         let (reply, answer) = oneshot::channel();
-        self.commands.send(Command::Shed(Shed { held, reply })).await.ok()?;
+        self.commands.send(Command::Shed(Shed { held, least, reply })).await.ok()?;
         answer.await.ok().flatten()
     }
 }
 
 impl Dispatch {
     pub(super) fn on_shed(&mut self, shed: Shed) {
-        let chosen = choose(&self.candidates(&shed.held));
+        let chosen = choose(&self.candidates(&shed.held), shed.least);
         if let Some((Candidate { run, bytes, steps, .. }, force)) = chosen {
             tracing::error!(%run, bytes, steps, force, "memory is nearly gone: the run that holds the most for its steps is cancelled");
             self.inner.pressure.note_shed();
@@ -72,7 +74,9 @@ impl Dispatch {
 
 /// The one with the most bytes for each of its steps: no file declares what its run may hold yet, so that each step has the same share.
 /// One that was told to stop and has not yet is killed, if there is no other.
-fn choose(candidates: &[Candidate]) -> Option<(Candidate, bool)> {
+/// Who holds less than `least` is not to blame.
+fn choose(candidates: &[Candidate], least: u64) -> Option<(Candidate, bool)> {
+    let candidates = || candidates.iter().copied().filter(|one| one.bytes >= least);
     let most = |some: &mut dyn Iterator<Item = Candidate>| {
         // Bytes a step, compared without dividing; between equals the newer run goes, which has lost less.
         some.max_by(|a, b| {
@@ -80,8 +84,8 @@ fn choose(candidates: &[Candidate]) -> Option<(Candidate, bool)> {
             left.cmp(&right).then(a.run.cmp(&b.run))
         })
     };
-    let going = most(&mut candidates.iter().copied().filter(|one| one.stopping < Stopping::Cancelled));
-    let stopping = || most(&mut candidates.iter().copied().filter(|one| one.stopping == Stopping::Cancelled));
+    let going = most(&mut candidates().filter(|one| one.stopping < Stopping::Cancelled));
+    let stopping = || most(&mut candidates().filter(|one| one.stopping == Stopping::Cancelled));
     going.map(|one| (one, false)).or_else(|| stopping().map(|one| (one, true)))
 }
 
@@ -99,7 +103,7 @@ mod tests {
         let fat = run(300, 1, Stopping::TimedOut);
         let told = run(9_000, 1, Stopping::Cancelled);
         let forced = run(90_000, 1, Stopping::Forced);
-        let chosen = |some: &[Candidate]| choose(some).map(|(one, force)| (one.run, force));
+        let chosen = |some: &[Candidate]| choose(some, 0).map(|(one, force)| (one.run, force));
         assert_eq!(chosen(&[wide, fat, told, forced]), Some((fat.run, false)));
         assert_eq!(chosen(&[wide, told, forced]), Some((wide.run, false)));
         assert_eq!(chosen(&[told, forced]), Some((told.run, true)));
@@ -108,10 +112,21 @@ mod tests {
     }
 
     #[test]
+    fn who_holds_too_little_to_help_stays() {
+        let (small, large, told) =
+            (run(99, 1, Stopping::No), run(400, 8, Stopping::No), run(100, 1, Stopping::Cancelled));
+        let chosen = |some: &[Candidate]| choose(some, 100).map(|(one, force)| (one.run, force));
+        // More for its one step than the other for each of eight, and still not enough.
+        assert_eq!(chosen(&[small, large]), Some((large.run, false)));
+        assert_eq!(chosen(&[small]), None);
+        assert_eq!(chosen(&[small, told]), Some((told.run, true)), "at the bound");
+    }
+
+    #[test]
     fn between_equals_the_newer_goes() {
         let (old, new) = (run(10, 1, Stopping::No), run(20, 2, Stopping::No));
         let newer = old.run.max(new.run);
-        assert_eq!(choose(&[old, new]).map(|(one, _)| one.run), Some(newer));
-        assert_eq!(choose(&[new, old]).map(|(one, _)| one.run), Some(newer));
+        assert_eq!(choose(&[old, new], 0).map(|(one, _)| one.run), Some(newer));
+        assert_eq!(choose(&[new, old], 0).map(|(one, _)| one.run), Some(newer));
     }
 }

@@ -4,14 +4,18 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
-use http::header::CACHE_CONTROL;
+use http::header::{CACHE_CONTROL, RETRY_AFTER};
 use serde::Deserialize;
+use staunch_engine::Level;
 use utoipa::IntoParams;
 
 use crate::app::App;
 use crate::ask::Asked;
 use crate::problem::Refusal;
 use crate::wire::{Check, Health};
+
+/// When to look again at a server that is not ready.
+const AGAIN_SECONDS: u64 = 5;
 
 /// Says that the process answers. Restart it if this fails.
 #[utoipa::path(get, path = "/livez", tag = "health", responses((status = 200, description = "It answers.", body = String)))]
@@ -41,14 +45,21 @@ pub(super) async fn readyz(State(app): State<App>, Asked(asked): Asked<ReadyQuer
         let stats = app.engine.stats();
         let stopping = app.engine.tasks().token().is_cancelled();
         let limits = app.engine.limits();
+        let level = app.engine.pressure().level();
+        let accepts = if level < Level::Refuse {
+            "accepts and executes runs"
+        } else {
+            "accepts runs; none begins while memory is scarce"
+        };
         health.checks = vec![
-            check("engine", ready.is_ok(), ready.err().unwrap_or_else(|| "accepts and executes runs".to_owned())),
+            check("engine", ready.is_ok(), ready.err().unwrap_or_else(|| accepts.to_owned())),
             check("stop", !stopping, if stopping { "stopping" } else { "not asked for" }.to_owned()),
             check(
                 "dispatch",
                 app.engine.turns().is_ok(),
                 format!("last turned {} ms ago", stats.dispatch_idle.as_millis()),
             ),
+            check("memory", level < Level::Refuse, format!("pressure: {}", level.word())),
             check("steps", true, format!("{} of {} run", stats.steps_active, limits.steps_active_max)),
             check("streams", true, format!("{} of {} open", app.streams_open(), limits.streams_max)),
         ];
@@ -60,7 +71,11 @@ pub(super) async fn readyz(State(app): State<App>, Asked(asked): Asked<ReadyQuer
         );
     }
     let status = if health.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    Ok((status, [(CACHE_CONTROL, "no-store")], Json(health)).into_response())
+    let mut response = (status, [(CACHE_CONTROL, "no-store")], Json(health)).into_response();
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        response.headers_mut().insert(RETRY_AFTER, AGAIN_SECONDS.into());
+    }
+    Ok(response)
 }
 
 fn check(name: &str, ok: bool, detail: String) -> Check {

@@ -15,6 +15,7 @@ use http::header::CONTENT_TYPE;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, text};
 use prometheus_client::registry::Registry;
+use staunch_bounded::Budget;
 use staunch_engine::Level;
 use staunch_store::Usage;
 
@@ -139,7 +140,8 @@ impl Picture {
         let held = budgets().map(|(name, used, _)| (name, used));
         to.gauges("staunch_budget_bytes", "Bytes held, by budget", "budget", held)?;
         let limits = budgets().map(|(name, _, limit)| (name, limit));
-        to.gauges("staunch_budget_limit_bytes", "Bytes that may be held, by budget", "budget", limits)
+        to.gauges("staunch_budget_limit_bytes", "Bytes that may be held, by budget", "budget", limits)?;
+        to.total("staunch_budget_rest_bytes", "Bytes that budgets were closed with: a bug", Budget::rest_bytes())
     }
 
     fn pressure(&self, to: &mut Sheet<'_>) -> fmt::Result {

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::pressure::Granted;
+
 /// How the server watches what its process holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WatchConfig {
@@ -15,8 +17,8 @@ pub struct WatchConfig {
     pub judge: Duration,
     /// Seconds that the verdicts believe have passed in one: 1, but for tests that cannot wait for an hour.
     pub hurry: u32,
-    /// The memory that the process may use, in bytes: what the configuration, the cgroup or the machine grants.
-    pub granted: Option<u64>,
+    /// The memory that the process may use: what the configuration, the cgroup or the machine grants at the time.
+    pub granted: Granted,
     /// Where heap profiles are kept when memory grows; `None`: none are.
     pub profiles: Option<PathBuf>,
     /// Where `/proc` and `/sys` are looked for to find the cgroup: `/`, but for tests.
@@ -30,7 +32,7 @@ impl Default for WatchConfig {
             rare: Duration::from_secs(15),
             judge: Duration::from_secs(60),
             hurry: 1,
-            granted: None,
+            granted: Granted::default(),
             profiles: None,
             root: PathBuf::from("/"),
         }

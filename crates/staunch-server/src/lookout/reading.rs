@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use staunch_bounded::Count;
-use staunch_engine::{EngineStats, Kind};
+use staunch_engine::{EngineStats, Kind, Level};
 use staunch_leak::census::{GroupMemory, Pressure};
 
 use super::Lookout;
@@ -31,6 +31,10 @@ pub(crate) struct Reading {
     pub(crate) connections: u64,
     /// Open event streams.
     pub(crate) streams: u64,
+    /// How pressed for memory the process is taken to be.
+    pub(crate) level: Level,
+    /// Runs cancelled for that, since the start.
+    pub(crate) runs_shed: u64,
     /// How long processes waited for memory: those of the cgroup, or all of the machine.
     pub(crate) pressure: Option<Pressure>,
     /// The cgroup's memory.
@@ -54,6 +58,8 @@ impl Reading {
             tasks: app.engine.tasks().alive_by_kind().collect(),
             connections: app.tally.connections(),
             streams: app.streams_open() as u64,
+            level: app.engine.pressure().level(),
+            runs_shed: app.engine.pressure().shed_total(),
             pressure,
             group: group.and_then(|group| group.memory()),
         }
@@ -118,6 +124,8 @@ mod tests {
             tasks: vec![("dispatch", 1), ("connection", 7), ("census", 1)],
             connections: 7,
             streams: 0,
+            level: Level::Calm,
+            runs_shed: 0,
             pressure: None,
             group: None,
         }

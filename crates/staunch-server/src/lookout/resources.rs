@@ -23,6 +23,8 @@ pub(super) struct Followed {
     /// Whether its growth counts against the process. What is live is judged by its two parts: `stores`, which fill, and `unattributed`.
     /// What is resident is up to the allocator and the kernel too.
     pub(super) counts: bool,
+    /// Whether its limit is the memory that the process may use.
+    pub(super) of_memory: bool,
     /// Whether it is seen only while no run is open. Where one always is, there will never be a verdict, and nobody waits for it.
     pub(super) waits: bool,
 }
@@ -33,19 +35,23 @@ const DATABASE_REST_BYTES: u64 = 64 << 20;
 /// All that are followed: what this kernel and this allocator can tell. Anything else would stay without a verdict for ever.
 /// `can_say` is whether the allocator counts.
 pub(super) fn all(config: &WatchConfig, limits: &Limits, process: Option<&Process>, can_say: bool) -> Vec<Followed> {
-    let often = |resource, read| Followed { resource, read: Read::Often(read), counts: true, waits: false };
-    let told = |resource, read| Followed { counts: false, ..often(resource, read) };
-    let rarely = |resource, read| Followed { resource, read: Read::Rarely(read), counts: true, waits: false };
-    let within = |resource: Resource, limit: Option<u64>| limit.map_or(resource, |limit| resource.limit(limit));
-    let of_memory = |name| within(Resource::bytes(name), config.granted);
+    let followed = |resource, read| Followed { resource, read, counts: true, of_memory: false, waits: false };
+    let often = |resource, read| followed(resource, Read::Often(read));
+    let rarely = |resource, read| followed(resource, Read::Rarely(read));
+    let granted = config.granted.bytes();
+    let of_memory = |name, read| {
+        let resource = Resource { limit: granted, ..Resource::bytes(name) };
+        Followed { of_memory: true, ..often(resource, read) }
+    };
+    let told = |name, read| Followed { counts: false, ..of_memory(name, read) };
     let mut all = Vec::new();
     if can_say {
-        all.push(told(of_memory("live"), Reading::live_bytes));
-        all.push(often(of_memory("unattributed"), Reading::unattributed_bytes));
+        all.push(told("live", Reading::live_bytes));
+        all.push(of_memory("unattributed", Reading::unattributed_bytes));
     }
     let stores = Resource::bytes("stores").cap(limits.memory_bytes_max());
     if let Some(process) = process {
-        all.push(told(of_memory("resident"), |reading| Some(reading.process?.resident_bytes)));
+        all.push(told("resident", |reading| Some(reading.process?.resident_bytes)));
         all.push(often(Resource::pieces("fds").limit(process.max_fds), Reading::fds_of_ours));
         all.push(often(Resource::pieces("threads"), |reading| Some(reading.process?.threads)));
     }

@@ -1,11 +1,12 @@
 //! From what was seen to what is told.
 
+use staunch_engine::Level;
 use staunch_leak::watch::{Estimate, State, Unit, Verdict};
 
 use super::{Lookout, Rare, Reading, Seen};
 use crate::wire::{
     Allocated, CensusCost, CgroupMemory, Growth, GrowthRate, HeldStore, KeptOnDisk, KeptProfile, Memory,
-    MemoryPressure, WatchedResource,
+    MemoryPressure, Rung, WatchedResource,
 };
 
 impl Lookout {
@@ -22,7 +23,10 @@ impl Lookout {
             quiescent: reading.is_quiescent(1),
             verdict,
             says,
-            limit_bytes: self.config.granted,
+            judged_seconds_ago: seen.judged.map(|judged| reading.at.saturating_sub(judged).as_secs()),
+            rung: rung(reading.level),
+            runs_shed: reading.runs_shed,
+            limit_bytes: self.granted(),
             bounds_bytes,
             live_bytes: reading.live_bytes(),
             stores_bytes: reading.stores_bytes(),
@@ -46,7 +50,7 @@ impl Lookout {
                 full_avg10: pressure.full.avg10,
                 full_avg60: pressure.full.avg60,
             }),
-            cgroup: cgroup(reading),
+            cgroup: self.cgroup(reading),
             kept: seen.rare.as_ref().map(|rare| kept(rare, reading)),
             resources,
             census: cost(seen),
@@ -63,6 +67,20 @@ impl Lookout {
             retained_bytes: figures.map(|figures| figures.retained_bytes),
             metadata_bytes: figures.map(|figures| figures.metadata_bytes),
         }
+    }
+
+    fn cgroup(&self, reading: &Reading) -> Option<CgroupMemory> {
+        let (group, before) = (reading.group?, self.group_before.named());
+        let events = group.events.named();
+        let since = events.iter().zip(before).map(|((event, count), (_, was))| (*event, count.saturating_sub(was)));
+        let owned = |(event, count): (&str, u64)| (event.to_owned(), count);
+        Some(CgroupMemory {
+            current_bytes: group.current,
+            max_bytes: group.max,
+            high_bytes: group.high,
+            events_since_start: since.map(owned).collect(),
+            events: events.into_iter().map(owned).collect(),
+        })
     }
 
     fn profiles(&self) -> Vec<KeptProfile> {
@@ -85,13 +103,14 @@ fn stores(reading: &Reading) -> Vec<HeldStore> {
     reading.stores.iter().map(store).collect()
 }
 
-fn cgroup(reading: &Reading) -> Option<CgroupMemory> {
-    reading.group.map(|group| CgroupMemory {
-        current_bytes: group.current,
-        max_bytes: group.max,
-        high_bytes: group.high,
-        events: group.events.named().into_iter().map(|(event, count)| (event.to_owned(), count)).collect(),
-    })
+fn rung(level: Level) -> Rung {
+    match level {
+        Level::Calm => Rung::Calm,
+        Level::Trim => Rung::Trim,
+        Level::Slow => Rung::Slow,
+        Level::Refuse => Rung::Refuse,
+        Level::Shed => Rung::Shed,
+    }
 }
 
 fn kept(rare: &Rare, reading: &Reading) -> KeptOnDisk {

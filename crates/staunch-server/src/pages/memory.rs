@@ -10,7 +10,7 @@ use super::who::Names;
 use crate::app::App;
 use crate::auth::Caller;
 use crate::problem::Refusal;
-use crate::wire::{Growth, HeldStore, Memory, WatchedResource};
+use crate::wire::{Growth, HeldStore, Memory, Rung, WatchedResource};
 
 /// The page.
 pub(super) async fn show(State(app): State<App>, caller: Caller) -> Result<Response, Refusal> {
@@ -28,6 +28,12 @@ fn body(memory: &Memory) -> Markup {
             h1 { "Memory" }
             p {
                 span class={ "state " (class) } { (word) } " " (memory.says)
+            }
+            @if memory.rung > Rung::Calm {
+                p {
+                    span class="state bad" { "Pressure" } " memory is scarce: " (memory.rung.word()) ", "
+                    (memory.runs_shed) " runs were cancelled for it"
+                }
             }
             p class="quiet" {
                 "Watched for " (hours) " h " (memory.uptime_seconds / 60 % 60) " min and " (memory.runs_ended) " runs. "

@@ -13,7 +13,8 @@ pub(super) struct Cgroup {
 /// How its files are called.
 #[derive(Debug, PartialEq, Eq)]
 struct Names {
-    limit: &'static str,
+    /// Files with limits; the smallest holds.
+    limits: &'static [&'static str],
     used: &'static str,
     /// Keys in `memory.stat` of what the kernel takes back before it kills: pages of files that were read or written, used lately or not,
     /// and caches of its own.
@@ -21,13 +22,14 @@ struct Names {
 }
 
 const V2: &Names = &Names {
-    limit: "memory.max",
+    // Above `high` the kernel makes its processes wait until they hardly move, which is no better than the end.
+    limits: &["memory.max", "memory.high"],
     used: "memory.current",
     reclaimed: &["inactive_file", "active_file", "slab_reclaimable"],
 };
 /// Version 1 tells nothing of the kernel's caches.
 const V1: &Names = &Names {
-    limit: "memory.limit_in_bytes",
+    limits: &["memory.limit_in_bytes"],
     used: "memory.usage_in_bytes",
     reclaimed: &["total_inactive_file", "total_active_file"],
 };
@@ -60,7 +62,7 @@ impl Cgroup {
     /// What it may hold now, in bytes; `None`: as much as it likes.
     pub(super) fn limit_bytes(&self) -> Option<u64> {
         // "max" is no number; a number beyond any machine is no limit either, but such a part of it that it never matters.
-        number(&self.directory.join(self.names.limit))
+        self.names.limits.iter().filter_map(|limit| number(&self.directory.join(limit))).min()
     }
 
     /// What it holds, without what the kernel takes back before it kills, in bytes.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::cgroup::Cgroup;
+use super::granted::Granted;
 use crate::allocator::Allocator;
 
 /// Which part of its limit the process holds: 1 is all. `None`: that cannot be told now.
@@ -16,6 +17,9 @@ pub(super) type Part = dyn Fn() -> Option<f64> + Send + Sync;
 pub struct Ceiling {
     /// Read four times a second, on a thread of the runtime: it must not wait for anything but the kernel's own files.
     pub part: Arc<Part>,
+    /// What the process may use: a run that holds less than a hundredth of it is not cancelled for its memory, since that would give
+    /// nothing back. Where nothing tells, any run is.
+    pub granted: Granted,
     /// Gives unused memory back to the kernel; whether it could. Called on a thread that may block.
     pub purge: Option<fn() -> bool>,
 }
@@ -170,6 +174,20 @@ mod tests {
         // One that had none gets one.
         kernel.say("sys/fs/cgroup/a/b/memory.max", "19999998\n");
         assert_eq!(gauge.part(), Some(9_999_999.0 / 19_999_998.0));
+    }
+
+    #[test]
+    fn where_the_kernel_slows_down_is_a_limit_too() {
+        let kernel = Kernel::new(&[
+            ("proc/self/cgroup", "0::/a\n"),
+            ("sys/fs/cgroup/a/memory.max", "4000000\n"),
+            ("sys/fs/cgroup/a/memory.high", "2000000\n"),
+            ("sys/fs/cgroup/a/memory.current", "1900000\n"),
+        ]);
+        let gauge = kernel.gauge(None);
+        assert_eq!((gauge.part(), gauge.limit_bytes()), (Some(0.95), Some(2_000_000)));
+        kernel.say("sys/fs/cgroup/a/memory.high", "max\n");
+        assert_eq!((gauge.part(), gauge.limit_bytes()), (Some(0.475), Some(4_000_000)));
     }
 
     #[test]

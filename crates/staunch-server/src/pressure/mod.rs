@@ -11,10 +11,12 @@ mod alarm;
 mod cgroup;
 mod door;
 mod gauge;
+mod granted;
 mod rejected;
 mod sampler;
 
 pub(crate) use door::pass;
 pub use gauge::{Ceiling, Gauge};
+pub use granted::Granted;
 pub(crate) use rejected::Rejected;
 pub(crate) use sampler::watch;

@@ -15,6 +15,9 @@ const TICK: Duration = Duration::from_millis(250);
 const TRIM: Duration = Duration::from_secs(10);
 /// A run that is cancelled has so long to give back what it held, before the next one goes.
 const SHED: Duration = Duration::from_secs(5);
+/// And goes only if it holds one of so many parts of what there is. Where somebody else in the cgroup, or this process itself, is who
+/// holds it, the end of a small run would help nobody.
+const SHED_SHARE: u64 = 100;
 
 /// Measures until the stop, and acts.
 pub(crate) async fn watch(engine: Engine, ceiling: Ceiling, stop: CancellationToken) {
@@ -65,8 +68,11 @@ impl Sampler {
         if level >= Level::Trim && due(&mut self.trimmed, TRIM) {
             self.purge().await;
         }
-        if level >= Level::Shed && due(&mut self.shed, SHED) && self.engine.shed().await.is_none() {
-            tracing::warn!("memory is nearly gone, and no run holds any of it");
+        if level >= Level::Shed && due(&mut self.shed, SHED) {
+            let least = self.ceiling.granted.bytes().unwrap_or(0) / SHED_SHARE;
+            if self.engine.shed(least).await.is_none() {
+                tracing::warn!(least, "memory is nearly gone, and no run holds as much of it as would help");
+            }
         }
     }
 

@@ -11,6 +11,10 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use super::code::Code;
 use crate::wire::{Problem, ProblemDetail};
 
+/// When to ask again if nothing else says so. Short enough for what passes, such as forms that are being read; and who asks for a session
+/// while there are too many loses nothing by it.
+const AGAIN_SECONDS: u64 = 10;
+
 /// Why a request is refused. The gate turns it into the answer, because only the gate knows the request's id and path.
 #[derive(Clone, Debug)]
 pub(crate) struct Refusal(Box<Inner>);
@@ -159,7 +163,9 @@ fn sealed(
     mut response: Response,
 ) -> Response {
     let headers = response.headers_mut();
-    if let Some(seconds) = retry_after {
+    // 503 is always for a while; where nobody knows for how long, so long.
+    let again = (code.status() == StatusCode::SERVICE_UNAVAILABLE).then_some(AGAIN_SECONDS);
+    if let Some(seconds) = retry_after.or(again) {
         headers.insert(RETRY_AFTER, seconds.into());
     }
     if code.status() == StatusCode::UNAUTHORIZED {

@@ -35,6 +35,14 @@ fn words_are_stable_in_form_and_unique() {
 }
 
 #[tokio::test]
+async fn each_503_says_when_to_ask_again() {
+    for code in Code::ALL {
+        let (body, again) = rendered(Refusal::new(*code)).await;
+        assert_eq!(again.is_some(), body["status"] == 503, "{code:?}");
+    }
+}
+
+#[tokio::test]
 async fn refusals_of_a_submission_say_what_to_do() {
     let run = RunId::generate();
     let (body, _) =

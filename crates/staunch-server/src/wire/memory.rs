@@ -21,6 +21,35 @@ pub enum Growth {
     Leak,
 }
 
+/// How pressed for memory the server believes itself to be. Each rung does what those before it do, too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Rung {
+    /// Not at all.
+    Calm,
+    /// Caches are dropped, and none is filled.
+    Trim,
+    /// Half as many steps run at once.
+    Slow,
+    /// Nothing new begins: runs are accepted and stay queued; logins and streams are refused.
+    Refuse,
+    /// New runs are refused, and the run that holds the most memory is cancelled.
+    Shed,
+}
+
+impl Rung {
+    /// Its word.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Calm => "calm",
+            Self::Trim => "trim",
+            Self::Slow => "slow",
+            Self::Refuse => "refuse",
+            Self::Shed => "shed",
+        }
+    }
+}
+
 /// What the process holds at a moment, and what becomes of it. Sizes are in bytes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Memory {
@@ -34,6 +63,12 @@ pub struct Memory {
     pub verdict: Growth,
     /// The same in words.
     pub says: String,
+    /// How long ago the resources were judged; null before the first time.
+    pub judged_seconds_ago: Option<u64>,
+    /// How pressed for memory the server believes itself to be.
+    pub rung: Rung,
+    /// Runs that were cancelled because memory was nearly gone, since the server started.
+    pub runs_shed: u64,
     /// The memory that the process may use; null if nothing bounds it.
     pub limit_bytes: Option<u64>,
     /// The sum of all bounds on what clients, files and steps choose: as much the stores may take.
@@ -142,8 +177,10 @@ pub struct CgroupMemory {
     pub max_bytes: Option<u64>,
     /// Where it slows down.
     pub high_bytes: Option<u64>,
-    /// What happened, counted: `low`, `high`, `max`, `oom`, `oom_kill`.
+    /// What happened since the cgroup was made, counted: `low`, `high`, `max`, `oom`, `oom_kill`.
     pub events: BTreeMap<String, u64>,
+    /// The same since the server started.
+    pub events_since_start: BTreeMap<String, u64>,
 }
 
 /// What is on disk.

@@ -25,7 +25,7 @@ pub use health::{Check, Health};
 pub use log::{LogPage, LogRecord, LogStream};
 pub use memory::{
     Allocated, CensusCost, CgroupMemory, Growth, GrowthRate, HeldStore, KeptOnDisk, KeptProfile, Memory,
-    MemoryPressure, WatchedResource,
+    MemoryPressure, Rung, WatchedResource,
 };
 pub use problem::{Problem, ProblemDetail};
 pub use request::{Accepted, CancelRequest, RerunRequest, SubmitRequest, Which};

@@ -28,7 +28,7 @@ fn named(text: &str) -> BTreeSet<String> {
 #[test]
 fn prometheus_takes_the_alerts() {
     let (ok, said) = promtool(&["check", "rules", "--lint=all", "--lint-fatal", ALERTS]);
-    assert!(ok && said.contains("SUCCESS: 13 rules found"), "{said}");
+    assert!(ok && said.contains("SUCCESS: 18 rules found"), "{said}");
     // And it would say so if it did not.
     let broken = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(broken.path(), std::fs::read_to_string(ALERTS).unwrap().replace("> 0.8", "> > 0.8")).unwrap();
@@ -98,7 +98,7 @@ fn each_alert_fires_when_it_should_and_not_before() {
     let (queued, limit) = ("staunch_runs{state=\"queued\"}", "staunch_memory_limit_bytes");
     let live = "staunch_memory_live_bytes";
     let (resides, allocated) = ("staunch_allocator_resident_bytes", "staunch_allocator_allocated_bytes");
-    let cases: [(&str, Series<'_>, Series<'_>); 13] = [
+    let cases: [(&str, Series<'_>, Series<'_>); 18] = [
         (
             "StaunchLeak",
             &[(leak("leak"), "1x600")],
@@ -114,6 +114,28 @@ fn each_alert_fires_when_it_should_and_not_before() {
             &[("process_open_fds", "81x600"), ("process_max_fds", "100x600")],
         ),
         ("StaunchKilledForMemory", &[(oom, "0x570 1x30")], &[(oom, "7x600")]),
+        (
+            "StaunchRestarted",
+            &[("process_start_time_seconds", "7x570 9x30"), ("staunch_ready", "1x600")],
+            // Long ago, and somebody else.
+            &[("process_start_time_seconds", "7x500 9x100"), ("staunch_ready", "1x600")],
+        ),
+        (
+            "StaunchMemoryPressed",
+            &[("staunch_memory_pressure_level", "3x600")],
+            &[("staunch_memory_pressure_level", "2x600")],
+        ),
+        ("StaunchRunsShed", &[("staunch_runs_shed_total", "0x570 1x30")], &[("staunch_runs_shed_total", "7x600")]),
+        (
+            "StaunchTaskPanicked",
+            &[("staunch_task_panics_total", "0x570 1x30")],
+            &[("staunch_task_panics_total", "7x600")],
+        ),
+        (
+            "StaunchWatchStandsStill",
+            &[("staunch_census_total", "0+60x500 30000x100")],
+            &[("staunch_census_total", "0+60x600")],
+        ),
         ("StaunchMemoryStalls", &[(full, "0+1x600")], &[(full, "0+0.1x600")]),
         (
             "StaunchFragmentation",

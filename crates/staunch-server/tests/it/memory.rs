@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 use staunch_engine::Limits;
 use staunch_leak::fault::faults::{self, Manner};
-use staunch_server::{Allocator, AllocatorFigures, ServerConfig, WatchConfig};
+use staunch_server::{Allocator, AllocatorFigures, Granted, ServerConfig, WatchConfig};
 use tempfile::TempDir;
 
 use crate::bed::{Bed, LONG};
@@ -36,7 +36,7 @@ pub(crate) fn hurried() -> WatchConfig {
         rare: ms(10),
         judge: ms(50),
         hurry: 1_000,
-        granted: Some(1 << 30),
+        granted: Granted::fixed(1 << 30),
         ..WatchConfig::default()
     }
 }
@@ -73,7 +73,7 @@ fn state<'a>(told: &'a Value, resource: &str) -> &'a str {
 
 #[tokio::test]
 async fn ground_g9_what_is_held_is_told() {
-    let bed = bed(WatchConfig { granted: Some(1 << 30), ..WatchConfig::default() }, told()).await;
+    let bed = bed(WatchConfig { granted: Granted::fixed(1 << 30), ..WatchConfig::default() }, told()).await;
     for _ in 0..2 {
         let run = bed.run("one").await;
         bed.ended(&run).await;

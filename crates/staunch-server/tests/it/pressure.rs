@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use rustix::fs::OFlags;
 use serde_json::{Value, json};
 use staunch_engine::{Level, Limits};
-use staunch_server::{Ceiling, ServerConfig};
+use staunch_server::{Ceiling, Granted, ServerConfig};
 use tempfile::TempDir;
 
 use crate::accounts::{PASSWORD, Person, closed_with, generous, login};
@@ -39,7 +39,7 @@ impl Dial {
             dial.reads.fetch_add(1, Ordering::SeqCst);
             Some(f64::from_bits(dial.part.load(Ordering::SeqCst)))
         };
-        Ceiling { part: Arc::new(part), purge: Some(purge) }
+        Ceiling { part: Arc::new(part), granted: Granted::default(), purge: Some(purge) }
     }
 
     /// Says how scarce it is, and waits until that is noticed: the second look from now on has seen it, and what the first led to.

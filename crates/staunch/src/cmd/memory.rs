@@ -1,6 +1,6 @@
 //! `staunch memory`.
 
-use staunch_server::wire::{Growth, GrowthRate, HeldStore, Memory, WatchedResource};
+use staunch_server::wire::{Growth, GrowthRate, HeldStore, Memory, Rung, WatchedResource};
 
 use super::invoke::client;
 use crate::cli::{self, AllFlags};
@@ -18,6 +18,10 @@ pub(super) fn run(arguments: &cli::Memory, all: &AllFlags, terminal: &mut Termin
     let paint = terminal.out_paint();
     let verdict = paint.ink(ink(memory.verdict).unwrap_or(Ink::Strong), &memory.says).to_string();
     terminal.line(verdict);
+    if memory.rung > Rung::Calm {
+        let pressure = format!("memory is scarce: {}, {} runs cancelled for it", memory.rung.word(), memory.runs_shed);
+        terminal.line(paint.ink(Ink::Bad, &pressure).to_string());
+    }
     for table in [sizes(&memory), resources(&memory), stores(&memory)] {
         let shown = table.show(paint).to_string();
         terminal.line(format_args!("\n{shown}"));

@@ -1,6 +1,6 @@
 //! The rules: from what a server says of itself to what is not as it should be. Pure.
 
-use staunch_server::wire::{Growth, HeldStore, Memory, WatchedResource};
+use staunch_server::wire::{Growth, HeldStore, Memory, Rung, WatchedResource};
 
 use super::finding::Finding;
 use crate::render::bytes;
@@ -22,6 +22,8 @@ const FULL_STALL_PERCENT: f64 = 1.0;
 const FREE_BYTES_MIN: u64 = 512 << 20;
 /// A write-ahead log that is copied into the database in time has a few megabytes.
 const WAL_BYTES_MAX: u64 = 256 << 20;
+/// It is judged once a minute, and a look at the disk beside it may take a few.
+const JUDGED_SECONDS_MAX: u64 = 600;
 /// A thousandth of a processor, at a census each second.
 const CENSUS_MICROS_MAX: u64 = 1_000;
 /// The average of fewer says nothing: one that had to wait for a processor is most of it.
@@ -34,12 +36,18 @@ pub(crate) fn examine(memory: &Memory) -> Vec<Finding> {
         let all = memory.resources.iter().filter(|resource| resource.counts && resource.state == state);
         findings.extend(all.map(|resource| growth(resource, memory)));
     }
+    findings.extend(rung(memory));
     findings.extend(kernel(memory));
     findings.extend(limits(memory));
     findings.extend(memory.stores.iter().filter_map(store));
     findings.extend(slack(memory));
     findings.extend(strays(memory));
     findings.extend(disk(memory));
+    if let Some(ago) = memory.judged_seconds_ago.filter(|ago| *ago > JUDGED_SECONDS_MAX) {
+        let advice = "the watch stands still, so no verdict here is of now: look whether the disk answers, and report it; restart the server";
+        let measured = format!("what the server holds was judged {ago} s ago");
+        findings.push(Finding::new("watch", measured, format!("{JUDGED_SECONDS_MAX} s"), advice));
+    }
     let micros = memory.census.mean_micros;
     if micros > CENSUS_MICROS_MAX && memory.census.taken >= CENSUSES_MIN {
         let advice =
@@ -78,10 +86,23 @@ fn growth(resource: &WatchedResource, memory: &Memory) -> Finding {
     Finding::new(about, measured, threshold, advice)
 }
 
+/// What the server does about memory that is scarce, from where it refuses on.
+fn rung(memory: &Memory) -> Option<Finding> {
+    let does = match memory.rung {
+        Rung::Calm | Rung::Trim | Rung::Slow => return None,
+        Rung::Refuse => "no run begins; logins, streams and reruns are refused; new runs stay queued",
+        Rung::Shed => "new runs are refused, and the run that holds the most is cancelled, one every five seconds",
+    };
+    let shed = memory.runs_shed;
+    let measured = format!("memory is scarce: {does}; {shed} runs were cancelled for it since the start");
+    let advice = "see what holds it (`staunch memory`, and the steps that run); give the server more memory, or lower `steps_active_max`";
+    Some(Finding::new("memory pressure", measured, "92 % of what it may use, until it is below 87 %", advice))
+}
+
 fn kernel(memory: &Memory) -> Vec<Finding> {
     let mut findings = Vec::new();
     let event = |name: &str| {
-        let events = memory.cgroup.as_ref().map(|group| &group.events);
+        let events = memory.cgroup.as_ref().map(|group| &group.events_since_start);
         events.and_then(|events| events.get(name).copied()).unwrap_or(0)
     };
     let advice = "give the cgroup more memory, or lower the limits whose sum `staunch serve` prints";
@@ -92,12 +113,7 @@ fn kernel(memory: &Memory) -> Vec<Finding> {
     ] {
         if event(name) > 0 {
             let about = format!("cgroup {name}");
-            findings.push(Finding::new(
-                about,
-                format!("{} {what}", event(name)),
-                "0 since the cgroup was made",
-                advice,
-            ));
+            findings.push(Finding::new(about, format!("{} {what}", event(name)), "0 since the server started", advice));
         }
     }
     if let Some(pressure) = memory.pressure
@@ -108,7 +124,7 @@ fn kernel(memory: &Memory) -> Vec<Finding> {
             pressure.some_avg60, pressure.full_avg60
         );
         let threshold = format!("{SOME_PERCENT} % and {FULL_STALL_PERCENT} %");
-        findings.push(Finding::new("memory pressure", measured, threshold, advice));
+        findings.push(Finding::new("memory stalls", measured, threshold, advice));
     }
     findings
 }

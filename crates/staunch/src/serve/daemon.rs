@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use staunch_bounded::{Budget, fault_point};
-use staunch_engine::{CloseCount, Engine, EngineConfig};
-use staunch_server::{Allocator, BindError, Ceiling, Gauge, Server, ServerConfig, WatchConfig, bind_with};
+use staunch_engine::{CloseCount, Engine, EngineConfig, Kind};
+use staunch_server::{Allocator, BindError, Ceiling, Gauge, Granted, Server, ServerConfig, WatchConfig, bind_with};
 use staunch_store::{Accounts, Durability, Sqlite, Store};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -227,8 +227,11 @@ async fn enter(
     accounts: &Arc<dyn Accounts>,
 ) -> Result<(Server, Option<SetupLink>), Failure> {
     let gauge = Gauge::new(config.memory_bytes.value, allocator, Path::new("/")).map(Arc::new);
-    let watch = watched(gauge.as_deref(), place);
-    let ceiling = gauge.map(|gauge| Ceiling { part: Arc::new(move || gauge.part()), purge: allocator::purge() });
+    // What it may really use, which may be less than was configured, and other later on.
+    let granted = gauge.clone().map_or_else(Granted::default, |gauge| Granted::by(move || gauge.limit_bytes()));
+    let watch = watched(granted.clone(), place);
+    let part = |gauge: Arc<Gauge>| Ceiling { part: Arc::new(move || gauge.part()), granted, purge: allocator::purge() };
+    let ceiling = gauge.map(part);
     let told = ServerConfig { allocator, ceiling, watch, ..door::server(config) };
     // Before it listens too: whoever asks first shall find it as small as it will be.
     allocator::settle();
@@ -245,14 +248,9 @@ async fn enter(
     }
 }
 
-/// How the server watches itself: against what it may really use, which may be less than was configured, and with room for heap
-/// profiles.
-fn watched(gauge: Option<&Gauge>, place: &Place) -> WatchConfig {
-    WatchConfig {
-        granted: gauge.and_then(Gauge::limit_bytes),
-        profiles: Some(place.data.join("profiles")),
-        ..WatchConfig::default()
-    }
+/// How the server watches itself: against what it may use, and with room for heap profiles.
+fn watched(granted: Granted, place: &Place) -> WatchConfig {
+    WatchConfig { granted, profiles: Some(place.data.join("profiles")), ..WatchConfig::default() }
 }
 
 fn not_bound(config: &Config, error: &BindError) -> Failure {
@@ -287,6 +285,10 @@ async fn close(server: &Server, engine: &Engine) -> CloseCount {
         server.census().register(left);
         left.try_reserve(1)
     });
+    // And here a task that hears of no stop.
+    if fault_point!("closing.stays").is_err() {
+        drop(engine.tasks().spawn(Kind::Upkeep, std::future::pending::<()>()));
+    }
     let count = engine.close().await;
     let count = CloseCount { budget_bytes: count.budget_bytes.max(server.budget_bytes()), ..count };
     drop(held);

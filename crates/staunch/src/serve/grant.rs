@@ -65,9 +65,9 @@ fn cgroup(root: &Path) -> Option<Grant> {
         // `0::/path` in version 2, `5:memory:/path` in version 1 (cgroups(7)).
         let (controllers, path) = line.split_once(':')?.1.split_once(':')?;
         match controllers {
-            "" => tightest(&root.join("sys/fs/cgroup"), path, "memory.max"),
+            "" => tightest(&root.join("sys/fs/cgroup"), path, &["memory.max", "memory.high"]),
             other if other.split(',').any(|name| name == "memory") => {
-                tightest(&root.join("sys/fs/cgroup/memory"), path, "memory.limit_in_bytes")
+                tightest(&root.join("sys/fs/cgroup/memory"), path, &["memory.limit_in_bytes"])
             }
             _ => None,
         }
@@ -75,11 +75,12 @@ fn cgroup(root: &Path) -> Option<Grant> {
     limits.min().map(|bytes| Grant { bytes, by: "the cgroup's limit".to_owned() })
 }
 
-fn tightest(mount: &Path, path: &str, file: &str) -> Option<u64> {
+fn tightest(mount: &Path, path: &str, files: &[&str]) -> Option<u64> {
     // In a container the path may be the host's, which is not there; the mount itself is then the container's own cgroup.
     let own = mount.join(path.trim_start_matches('/'));
     let groups = own.ancestors().take_while(|group| group.starts_with(mount));
-    groups.filter_map(|group| fs::read_to_string(group.join(file)).ok()?.trim().parse::<u64>().ok()).min()
+    let files = groups.flat_map(|group| files.iter().map(|file| group.join(file)));
+    files.filter_map(|file| fs::read_to_string(file).ok()?.trim().parse::<u64>().ok()).min()
 }
 
 #[cfg(test)]
@@ -121,6 +122,17 @@ mod tests {
             ("sys/fs/cgroup/a/b/memory.max", "max\n"),
         ]);
         assert_eq!(grant(&unset(), &root), Some(Grant { bytes: 3000, by: "the cgroup's limit".to_owned() }));
+    }
+
+    #[test]
+    fn where_the_kernel_slows_down_is_a_limit_too() {
+        let of = |max, high| {
+            let group = ("proc/self/cgroup", "0::/a\n");
+            let (_kept, root) =
+                root(&[MEMINFO, group, ("sys/fs/cgroup/a/memory.max", max), ("sys/fs/cgroup/a/memory.high", high)]);
+            grant(&unset(), &root).expect("granted").bytes
+        };
+        assert_eq!([of("3000\n", "2000\n"), of("3000\n", "4000\n"), of("max\n", "2000\n")], [2000, 3000, 2000]);
     }
 
     #[test]

@@ -115,7 +115,8 @@ pub(super) mod tests {
     /// What a server tells, with some of it changed.
     pub(crate) fn told(changes: &Value) -> Memory {
         let mut whole = json!({
-            "uptime_seconds": 1, "runs_ended": 7, "quiescent": true, "verdict": "stable", "says": "", "limit_bytes": null,
+            "uptime_seconds": 1, "runs_ended": 7, "quiescent": true, "verdict": "stable", "says": "", "judged_seconds_ago": null,
+            "rung": "calm", "runs_shed": 0, "limit_bytes": null,
             "bounds_bytes": 0, "live_bytes": 1000, "stores_bytes": 0, "unattributed_bytes": 1000, "resident_bytes": 5000,
             "virtual_bytes": null,
             "allocator": { "name": "a", "active_bytes": null, "resident_bytes": null, "retained_bytes": null, "metadata_bytes": null },

@@ -6,7 +6,7 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Cell, Paragraph, Row, Sparkline, Table};
-use staunch_server::wire::{Growth, Memory, WatchedResource};
+use staunch_server::wire::{Growth, Memory, Rung, WatchedResource};
 
 use super::past::Past;
 use crate::render::bytes;
@@ -91,6 +91,10 @@ fn heading(screen: &Screen, memory: &Memory) -> Paragraph<'static> {
     let minutes = memory.uptime_seconds / 60;
     let or = |size: Option<u64>| size.map_or_else(|| "-".to_owned(), bytes);
     let limit = memory.limit_bytes.map_or_else(String::new, |limit| format!(" of {}", bytes(limit)));
+    let pressure = match memory.rung {
+        Rung::Calm => String::new(),
+        rung => format!("  pressure: {}", rung.word()),
+    };
     Paragraph::new(vec![
         Line::from(vec![
             Span::raw(format!(
@@ -103,7 +107,7 @@ fn heading(screen: &Screen, memory: &Memory) -> Paragraph<'static> {
             Span::styled(memory.says.clone(), screen.of(memory.verdict)),
         ]),
         Line::from(format!(
-            "live {}  stores {}  unattributed {}  resident {}{limit}",
+            "live {}  stores {}  unattributed {}  resident {}{limit}{pressure}",
             or(memory.live_bytes),
             bytes(memory.stores_bytes),
             or(memory.unattributed_bytes),
@@ -165,7 +169,7 @@ mod tests {
         };
         serde_json::from_value(json!({
             "uptime_seconds": 7_260, "runs_ended": 5, "quiescent": true, "verdict": "leak", "says": "leak: fds",
-            "limit_bytes": 1 << 30, "bounds_bytes": 1, "live_bytes": 5 << 20, "stores_bytes": 1 << 20, "unattributed_bytes": 4 << 20,
+            "judged_seconds_ago": 60, "rung": "calm", "runs_shed": 0, "limit_bytes": 1 << 30, "bounds_bytes": 1, "live_bytes": 5 << 20, "stores_bytes": 1 << 20, "unattributed_bytes": 4 << 20,
             "resident_bytes": 9 << 20, "virtual_bytes": 1, "allocator": {
                 "name": "jemalloc", "active_bytes": 1, "resident_bytes": 1, "retained_bytes": 1, "metadata_bytes": 1
             },

@@ -148,3 +148,13 @@ proptest! {
         prop_assert_eq!((child.used(), parent.used()), (0, 0));
     }
 }
+
+#[test]
+fn a_budget_that_closes_with_a_rest_is_counted_and_panics_where_assertions_are_on() {
+    let budget = Budget::root("short", 100);
+    // No charge can do this, unless there is a bug.
+    budget.used.store(7, std::sync::atomic::Ordering::Relaxed);
+    let closed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(budget)));
+    assert_eq!(closed.is_err(), cfg!(debug_assertions));
+    assert_eq!(Budget::rest_bytes(), 7);
+}

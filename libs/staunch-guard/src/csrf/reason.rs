@@ -1,11 +1,15 @@
 //! Why a request is refused, how that is said, and how often it was.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use http::StatusCode;
 
 use super::verdict::Verdict;
 use crate::refusal::Refusal;
+
+/// A form is read in less, or its client is cut off.
+const FORMS_AGAIN: Duration = Duration::from_secs(5);
 
 /// Why the guard refuses a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -87,7 +91,8 @@ impl Reason {
     /// server's own (500).
     pub fn refusal(self) -> Refusal {
         let Text { status, code, title, hint } = self.text();
-        Refusal::new(status, code, title).hint(hint)
+        let refusal = Refusal::new(status, code, title).hint(hint);
+        if self == Self::FormsFull { refusal.retry_after(FORMS_AGAIN) } else { refusal }
     }
 
     fn text(self) -> Text {

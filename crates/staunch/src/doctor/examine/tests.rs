@@ -6,7 +6,15 @@ use super::*;
 
 /// A server that is well.
 fn well() -> Memory {
-    serde_json::from_value(json!({
+    let cgroup = json!({
+        "current_bytes": 1, "max_bytes": 2, "high_bytes": null, "events": { "oom_kill": 3, "oom": 2, "max": 9, "high": 7 },
+        "events_since_start": { "oom_kill": 0, "oom": 0, "max": 9, "high": 7 }
+    });
+    let kept = json!({
+        "age_seconds": 0, "temp_files": 0, "temp_bytes": 0, "temp_more": false, "rows": { "runs_ended": 5_000, "runs_queued": 0 },
+        "database_bytes": 1, "wal_bytes": 1, "log_bytes": 1, "free_bytes": 9_000_000_000u64
+    });
+    let mut memory = json!({
         "uptime_seconds": 9_000, "runs_ended": 5_000, "quiescent": true, "verdict": "stable", "says": "stable: nothing grows",
         "limit_bytes": 1_000_000_000, "bounds_bytes": 150_000_000, "live_bytes": 100_000_000, "stores_bytes": 4_000_000,
         "unattributed_bytes": 96_000_000, "resident_bytes": 120_000_000, "virtual_bytes": 900_000_000,
@@ -18,19 +26,19 @@ fn well() -> Memory {
         "fds": 30, "fds_max": 1_024, "threads": 9, "tasks": { "census": 1 }, "children": 2, "keepers": 2, "steps_active": 0,
         "connections": 1, "streams": 0,
         "pressure": { "some_avg10": 0.0, "some_avg60": 0.0, "full_avg10": 0.0, "full_avg60": 0.0 },
-        "cgroup": { "current_bytes": 1, "max_bytes": 2, "high_bytes": null, "events": { "oom_kill": 0, "oom": 0, "max": 9, "high": 7 } },
-        "kept": {
-            "age_seconds": 0, "temp_files": 0, "temp_bytes": 0, "temp_more": false, "rows": { "runs_ended": 5_000, "runs_queued": 0 },
-            "database_bytes": 1, "wal_bytes": 1, "log_bytes": 1, "free_bytes": 9_000_000_000u64
-        },
+        "cgroup": cgroup,
+        "kept": kept,
         "resources": [{
             "name": "fds", "unit": "pieces", "counts": true, "state": "stable", "says": "fds: stable", "value": 30, "per_run": null,
             "per_day": null, "window_seconds": 3_600, "quiescent": true, "until_limit_seconds": null
         }],
         "census": { "taken": 9_000, "last_micros": 200, "mean_micros": 200, "judging_micros": 5_000, "rings_bytes": 700_000 },
         "profiles": []
-    }))
-    .expect("the wire's own shape")
+    });
+    for (name, value) in [("judged_seconds_ago", json!(60)), ("rung", json!("slow")), ("runs_shed", json!(0))] {
+        memory[name] = value;
+    }
+    serde_json::from_value(memory).expect("the wire's own shape")
 }
 
 /// What is found after a change.
@@ -48,7 +56,8 @@ fn nothing_is_found_in_a_server_that_is_well() {
 #[test]
 fn each_threshold_holds_at_it_and_over_it() {
     type Change = fn(&mut Memory, u64);
-    let cases: [(&str, u64, Change); 9] = [
+    let cases: [(&str, u64, Change); 10] = [
+        ("watch", JUDGED_SECONDS_MAX, |memory, n| memory.judged_seconds_ago = Some(n)),
         ("memory", 800_000_000, |memory, n| {
             memory.live_bytes = Some(n);
             memory.resident_bytes = Some(n);
@@ -86,11 +95,23 @@ fn each_threshold_holds_at_it_and_over_it() {
 }
 
 #[test]
+fn a_server_that_refuses_for_want_of_memory_is_not_well() {
+    let rungs = [Rung::Calm, Rung::Trim, Rung::Slow, Rung::Refuse, Rung::Shed];
+    let counts = rungs.map(|rung| found(|memory| memory.rung = rung).len());
+    assert_eq!(counts, [0, 0, 0, 1, 1]);
+    let mut memory = well();
+    (memory.rung, memory.runs_shed) = (Rung::Shed, 7);
+    let findings = examine(&memory);
+    let text = findings[0].to_string();
+    assert!(text.contains("new runs are refused") && text.contains("7 runs were cancelled for it"), "{text}");
+}
+
+#[test]
 fn what_the_kernel_did_is_found() {
     let event = |name: &str| {
         found(|memory| {
             let events = BTreeMap::from([(name.to_owned(), 1)]);
-            memory.cgroup.as_mut().expect("there").events = events;
+            memory.cgroup.as_mut().expect("there").events_since_start = events;
         })
     };
     assert_eq!(
