@@ -1,5 +1,8 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+use std::io::{Read as _, Write as _};
+use std::process::{Command, Stdio};
+
 use super::*;
 
 fn census() -> Census {
@@ -64,7 +67,10 @@ fn the_listing_of_descriptors_is_not_in_the_list() {
 
 #[test]
 fn own_threads_and_children_are_seen() {
-    let mut child = std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
+    let mut child = Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    // It has this thread's name until it is its own program, so it answers first.
+    child.stdin.as_mut().unwrap().write_all(b"!").unwrap();
+    child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
     let (sender, receiver) = std::sync::mpsc::sync_channel::<()>(0);
     let thread = std::thread::Builder::new().name("counted".into()).spawn(move || (receiver.recv(), receiver.recv()));
     let thread = thread.unwrap();

@@ -2,24 +2,38 @@
 
 use std::cell::{Cell, RefCell};
 use std::fs::File;
+use std::io::{Read as _, Write as _};
 use std::process::{Child, Command, Stdio};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use staunch_bounded::{Bounds, Budget, Charge, Policy, TtlMap};
 use staunch_leak::census::Resource;
 use staunch_leak::gate::{Growth, current_thread, no_growth_async};
-use staunch_leak::{Options, no_growth};
+use staunch_leak::{Census, Options, no_growth};
+
+/// Longer than any child here takes to end on a busy machine.
+const BOUND: Duration = Duration::from_secs(60);
 
 /// Few rounds and no patience: these leaks do not end by waiting.
 fn brief() -> Options {
     Options::default().brief()
 }
 
+/// How many are more; of some names there may be less.
 fn grown(growth: &Growth, resource: Resource) -> u64 {
     let changes = growth.difference.changes.iter().filter(|change| change.resource == resource);
-    changes.map(|change| change.after - change.before).sum()
+    changes.map(|change| change.after.saturating_sub(change.before)).sum()
+}
+
+/// Waits until a child has ended, and leaves it a zombie.
+fn until_zombie(child: &Child) {
+    let begun = Instant::now();
+    while !Census::take(None, &[]).children.get(&child.id()).is_some_and(|name| name.ends_with(" (zombie)")) {
+        assert!(begun.elapsed() < BOUND, "{child:?} does not end");
+        std::thread::yield_now();
+    }
 }
 
 /// A store that nobody sweeps: reachable, so that no leak checker of unreachable memory sees it.
@@ -88,8 +102,14 @@ staunch_leak::alone! {
         let mut kept = Vec::with_capacity(100);
         let growth = no_growth(&brief().rounds(3), || {
             let receiver = Arc::clone(&receiver);
-            let wait = move || receiver.lock().unwrap().recv().is_err();
+            // It names itself as it starts, so it is heard first.
+            let (starts, started) = std::sync::mpsc::sync_channel::<()>(0);
+            let wait = move || {
+                starts.send(()).unwrap();
+                receiver.lock().unwrap().recv().is_err()
+            };
             kept.push(std::thread::Builder::new().name("forgotten".into()).spawn(wait).unwrap());
+            started.recv().unwrap();
         });
         let growth = growth.unwrap_err();
         assert_eq!(grown(&growth, Resource::Thread), 3);
@@ -101,7 +121,11 @@ staunch_leak::alone! {
     fn a_child_is_seen_by_name() {
         let mut kept: Vec<Child> = Vec::with_capacity(100);
         let growth = no_growth(&brief().rounds(2), || {
-            kept.push(Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap());
+            let mut child = Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+            // It has this thread's name until it is its own program, so it answers first.
+            child.stdin.as_mut().unwrap().write_all(b"!").unwrap();
+            child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
+            kept.push(child);
         });
         let growth = growth.unwrap_err();
         assert_eq!(grown(&growth, Resource::Child), 2);
@@ -115,7 +139,9 @@ staunch_leak::alone! {
     fn a_child_that_nobody_waited_for_is_a_zombie() {
         let mut kept: Vec<Child> = Vec::with_capacity(100);
         let growth = no_growth(&Options::default().rounds(2).settle_max(Duration::from_secs(1)), || {
-            kept.push(Command::new("true").spawn().unwrap());
+            let child = Command::new("true").spawn().unwrap();
+            until_zombie(&child);
+            kept.push(child);
         });
         let growth = growth.unwrap_err();
         assert!(growth.to_string().contains("child true (zombie): 3 -> 5 (+2)"), "{growth}");
