@@ -16,6 +16,11 @@ use staunch_leak::fault::{
 use staunch_leak::gate::{current_thread, name_of_test, this_test};
 use staunch_leak::{Options, fault_point};
 
+/// Tells a victim where it writes.
+const PLACE: &str = "STAUNCH_LEAK_TEST_PLACE";
+/// More than leftovers of one name that anybody has: with all of them taken something else is wrong.
+const DIRECTORIES_MAX: usize = 1_000;
+
 fn brief() -> Options {
     Options::default().brief()
 }
@@ -241,16 +246,27 @@ fn write_by_renaming(directory: &Path, leave: bool) -> io::Result<()> {
     fs::rename(&aside, directory.join("journal"))
 }
 
+/// A directory that no other process has, or in a victim that of its parent.
 fn directory(name: &str) -> PathBuf {
-    // Where the victims write, too: their processes have other numbers.
-    let directory = std::env::temp_dir().join(format!("staunch-leak-{name}"));
-    fs::create_dir_all(&directory).unwrap();
-    directory
+    if is_victim() {
+        return std::env::var_os(PLACE).unwrap().into();
+    }
+    // One that is there already was left by a process of the same number, or is another container's.
+    (0..DIRECTORIES_MAX)
+        .map(|turn| std::env::temp_dir().join(format!("staunch-leak-{name}-{}-{turn}", std::process::id())))
+        .find(|directory| match fs::create_dir(directory) {
+            Ok(()) => true,
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => false,
+            Err(error) => panic!("{}: {error}", directory.display()),
+        })
+        .unwrap()
 }
 
-/// This test again, as a victim.
-fn again(name: &str) -> Command {
-    this_test(&name_of_test(module_path!(), name))
+/// This test again, as a victim in this directory.
+fn again(name: &str, directory: &Path) -> Command {
+    let mut command = this_test(&name_of_test(module_path!(), name));
+    command.env(PLACE, directory);
+    command
 }
 
 staunch_leak::alone! {
@@ -260,7 +276,7 @@ staunch_leak::alone! {
             return victim(|| write_by_renaming(&directory, false)).unwrap();
         }
         let options = Options::default().files_under(&directory);
-        let swept = all_crashes(&options, || again("a_file_that_is_written_aside_survives_a_crash_at_each_point"), |_| {
+        let swept = all_crashes(&options, || again("a_file_that_is_written_aside_survives_a_crash_at_each_point", &directory), |_| {
             // Recovery: what lies aside was never promised.
             drop(fs::remove_file(directory.join("aside")));
             match fs::read_to_string(directory.join("journal")) {
@@ -279,7 +295,7 @@ staunch_leak::alone! {
             return victim(|| write_by_renaming(&directory, true)).unwrap();
         }
         let options = brief().files_under(&directory);
-        let broken = all_crashes(&options, || again("a_file_that_each_crash_leaves_is_found"), |_| {});
+        let broken = all_crashes(&options, || again("a_file_that_each_crash_leaves_is_found", &directory), |_| {});
         fs::remove_dir_all(&directory).unwrap();
         let broken = broken.unwrap_err();
         assert!(broken.at == 1 && broken.to_string().contains("/aside-"), "{broken}");
@@ -291,7 +307,7 @@ staunch_leak::alone! {
             return victim(|| write_by_renaming(&directory, false)).unwrap();
         }
         quietly();
-        let broken = all_crashes(&brief(), || again("half_a_file_after_a_crash_is_found"), |_| {
+        let broken = all_crashes(&brief(), || again("half_a_file_after_a_crash_is_found", &directory), |_| {
             assert_ne!(fs::read_to_string(directory.join("aside")).unwrap_or_default(), "half");
         });
         fs::remove_dir_all(&directory).unwrap();
