@@ -221,7 +221,9 @@ async fn a_run_in_the_queue_is_cancelled_though_no_slot_is_free() {
 async fn what_is_left_behind_is_killed_named_and_if_so_asked_a_failure() {
     let data = tempfile::tempdir().unwrap();
     let engine = engine(data.path(), Limits { settle_ms: 20, ..Limits::default() }).await;
-    let text = |policy: &str| format!("left-behind: {policy}\nsteps:\n  - {{ id: leaky, run: 'sleep 1000 & true' }}\n");
+    // It goes only when what it leaves is its own program, and named so.
+    let leaky = r#"sleep 1000 & while [ "$(cut -d' ' -f2 /proc/$!/stat)" != '(sleep)' ]; do :; done"#;
+    let text = |policy: &str| format!("left-behind: {policy}\nsteps:\n  - id: leaky\n    run: |\n      {leaky}\n");
     let warned = run(&engine, &text("warn")).await;
     assert_eq!(summary(&warned), "succeeded: leaky succeeded 1");
     assert!(result(&warned, "leaky")["left_behind"][0].as_str().unwrap().starts_with("sleep ("));
