@@ -39,7 +39,8 @@ fn run_of(environment: &[u8]) -> Option<RunId> {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
 
-    use std::process::Command;
+    use std::io::{BufRead as _, BufReader};
+    use std::process::{Command, Stdio};
 
     use super::*;
 
@@ -47,12 +48,17 @@ mod tests {
     fn a_process_counts_for_its_run_and_one_of_no_run_for_none() {
         let run = RunId::generate();
         let start = |named: bool| {
-            let mut command = Command::new("sleep");
-            command.arg("1000").env_clear();
+            let mut command = Command::new("/bin/sh");
+            command.args(["-c", "echo; read _"]).env_clear().stdin(Stdio::piped()).stdout(Stdio::piped());
             if named {
                 command.env("STAUNCH_RUN_ID", run.to_string());
             }
-            command.spawn().unwrap()
+            let mut child = command.spawn().unwrap();
+            // Until it says so it may not be its own program, with an environment and memory of its own.
+            let mut line = String::new();
+            BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+            assert_eq!(line, "\n");
+            child
         };
         let mut children = [start(true), start(false)];
         let held = memory_by_run().unwrap();
