@@ -90,9 +90,11 @@ impl Pipe {
 }
 
 impl Live {
+    /// `started` is from before its keeper was told: whatever the keeper measures began later.
     pub(super) fn new(
         id: u64,
         key: AttemptKey,
+        started: Instant,
         log: LogWriter,
         reply: oneshot::Sender<Exit>,
         pipes: [Pipe; 2],
@@ -104,7 +106,7 @@ impl Live {
         Self {
             id,
             key,
-            started: Instant::now(),
+            started,
             streams: [flow(Stream::Stdout, out), flow(Stream::Stderr, err)],
             log,
             unflushed: None,

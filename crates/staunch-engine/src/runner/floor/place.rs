@@ -16,6 +16,16 @@ use crate::runner::running;
 use crate::runner::staff::{Keeper, State};
 use crate::runner::wire::{self, SPAN_MAX};
 
+/// An order that a keeper has.
+struct Placed {
+    /// The keeper's.
+    place: usize,
+    /// Just before it was told.
+    started: Instant,
+    /// What the step writes into.
+    pipes: [Pipe; 2],
+}
+
 impl Floor {
     /// Starts a step on the caller's thread, if a keeper is free for it: that spares the way through the runner's thread. Returns it
     /// if not.
@@ -57,14 +67,14 @@ impl Floor {
         let Waiting { id, start, reply } = waiting;
         let (grace, settle) = (self.config.grace, self.config.settle);
         let placed = wire::encode_order(&start, grace, settle, &mut self.packet).and_then(|()| self.place());
-        let (place, pipes) = match placed {
+        let Placed { place, started, pipes } = match placed {
             Ok(placed) => placed,
             Err(how) => {
                 reply.send(Exit::nothing(how, None)).ok();
                 return;
             }
         };
-        let mut live = Live::new(id, start.key, start.log, reply, pipes, &self.config);
+        let mut live = Live::new(id, start.key, started, start.log, reply, pipes, &self.config);
         live.overdue = start.timeout.map(|timeout| {
             let span = timeout.saturating_add(grace).saturating_add(settle).saturating_add(HUNG);
             Instant::now() + span.min(SPAN_MAX)
@@ -76,8 +86,8 @@ impl Floor {
         self.inbox.stats().steps_started_total += 1;
     }
 
-    /// Gives the order in `packet` to a keeper. Returns its place and the pipes it got.
-    fn place(&mut self) -> Result<(usize, [Pipe; 2]), How> {
+    /// Gives the order in `packet` to a keeper.
+    fn place(&mut self) -> Result<Placed, How> {
         let without = |what: &str, error: io::Error| How::without(what, &error);
         let pipe = || Pipe::new().map_err(|error| without("no pipe for the step's output", error));
         let (out, err) = (pipe()?, pipe()?);
@@ -89,6 +99,7 @@ impl Floor {
             let Some(keeper) = &mut self.keepers[place] else { continue };
             let generation = keeper.generation;
             keeper.state = State::Ordered;
+            let started = Instant::now();
             match keeper.order(&self.packet, [out.write.as_fd(), err.write.as_fd()]) {
                 Ok(()) => {}
                 // It was killed while it had nothing to do, and we have not heard yet: another then.
@@ -113,7 +124,7 @@ impl Floor {
                     return Err(how);
                 }
             }
-            return Ok((place, [out, err]));
+            return Ok(Placed { place, started, pipes: [out, err] });
         }
     }
 
