@@ -1,16 +1,18 @@
 //! The server, a keeper, or both are killed: no process of a step lives on.
 
 use std::env;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 use staunch_engine::runner::{How, sweep_strays};
 use staunch_flow::Outcome;
 use staunch_store::RunId;
 
-use crate::runner_kit::{BOUND, Bench, alone_under, isolated, look, marked, wait, wait_for};
+use crate::runner_kit::{BOUND, Bench, alone_under, isolated, look, marked, processes, seen, wait, wait_for};
 
 /// What the steps in here do: a child in their session, a daemon in another, one that cleared its environment; all ignore TERM.
 const NASTY: &str = "trap '' TERM HUP; sleep 1000 & setsid sleep 1000 & env -i setsid sh -c \": $STAUNCH_INSTANCE; sleep 1000; :\" & \
@@ -54,9 +56,37 @@ fn the_server() {
     wait(bench.runner.run(start));
 }
 
-/// Those of a mark that are steps' processes: not the server, which has it in its environment under another name.
+/// How steps' processes are marked: not the server, which has the mark in its environment under another name.
+fn marks(mark: &str) -> [String; 2] {
+    [format!("STAUNCH_INSTANCE={mark}"), format!(": {mark};")]
+}
+
+/// Those of a mark that are steps' processes.
 fn steps(mark: &str) -> Vec<String> {
-    marked(&format!("STAUNCH_INSTANCE={mark}")).into_iter().chain(marked(&format!(": {mark};"))).collect()
+    marks(mark).iter().flat_map(|mark| marked(mark)).collect()
+}
+
+/// The same, their children, which may have no mark, and the keeper: held, so that the end of each can be seen without a search.
+fn hold(mark: &str, keeper: u32) -> Vec<OwnedFd> {
+    let mut pids: Vec<u32> = marks(mark).iter().flat_map(|mark| seen(mark)).map(|process| process.pid).collect();
+    let children: Vec<u32> =
+        processes().filter(|process| pids.contains(&process.parent)).map(|process| process.pid).collect();
+    pids.extend(children);
+    pids.push(keeper);
+    pids.sort_unstable();
+    pids.dedup();
+    pids.iter().map(|pid| pidfd_open(Pid::from_raw(*pid as i32).unwrap(), PidfdFlags::empty()).unwrap()).collect()
+}
+
+/// How many of these processes have not ended by then.
+fn alive_at(until: Instant, held: &[OwnedFd]) -> usize {
+    let ends = |process: &&OwnedFd| {
+        // If we were not let run until after the bound, this still looks once.
+        let left = until.saturating_duration_since(Instant::now());
+        let span = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() };
+        poll(&mut [PollFd::new(process, PollFlags::IN)], Some(&span)).unwrap() > 0
+    };
+    held.len() - held.iter().filter(ends).count()
 }
 
 /// The first process of a pid namespace, as in a container that gives it no session: whose session began outside has none here.
@@ -105,11 +135,14 @@ isolated! {
         let directory = tempfile::tempdir().unwrap();
         let mark = format!("crash-{}", std::process::id());
         let (mut server, keeper, _) = server(directory.path(), &mark);
-        assert!(steps(&mark).len() >= 4, "{:?}", steps(&mark));
+        let held = hold(&mark, keeper);
+        assert!(held.len() >= 6, "the keeper, the shell, two sleeps, the daemon without environment, its own: {:?}", steps(&mark));
+        let killed = Instant::now();
         server.kill().unwrap();
         server.wait().unwrap();
-        let gone = wait_for(ORPHAN_MAX, || (steps(&mark).is_empty() && look(keeper).is_none_or(|k| k.state == 'Z')).then_some(()));
-        assert!(gone.is_some(), "alive after 2 s: {:?}, keeper {:?}", steps(&mark), look(keeper).map(|k| k.state));
+        let alive = alive_at(killed + ORPHAN_MAX, &held);
+        assert_eq!(alive, 0, "alive after 2 s: {:?}, keeper {:?}", steps(&mark), look(keeper).map(|k| k.state));
+        assert_eq!(steps(&mark), [""; 0], "and nothing came instead");
     }
 
     fn ground_g5_a_keeper_is_killed() {

@@ -122,6 +122,11 @@ pub(crate) fn look(pid: u32) -> Option<Seen> {
 
 /// Processes that have `mark` in their environment or arguments and are alive.
 pub(crate) fn marked(mark: &str) -> Vec<String> {
+    seen(mark).iter().map(Seen::label).collect()
+}
+
+/// The same, with all that was seen of them.
+pub(crate) fn seen(mark: &str) -> Vec<Seen> {
     let has = |pid: u32, file: &str| {
         let bytes = fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
         bytes.windows(mark.len()).any(|window| window == mark.as_bytes())
@@ -129,18 +134,19 @@ pub(crate) fn marked(mark: &str) -> Vec<String> {
     processes()
         .filter(|process| process.pid != std::process::id() && !matches!(process.state, 'Z' | 'X'))
         .filter(|process| has(process.pid, "environ") || has(process.pid, "cmdline"))
-        .map(|process| process.label())
         .collect()
 }
 
-/// Asks until there is an answer; `None` once `bound` is over.
+/// Asks until there is an answer; `None` if there is none when `bound` is over.
 pub(crate) fn wait_for<T>(bound: Duration, mut ask: impl FnMut() -> Option<T>) -> Option<T> {
     let until = Instant::now() + bound;
     loop {
+        // Looked at first, so that the last question is one that begins after the bound: we may have been held up before it, or in it.
+        let over = Instant::now() >= until;
         if let Some(answer) = ask() {
             return Some(answer);
         }
-        if Instant::now() >= until {
+        if over {
             return None;
         }
         thread::yield_now();
