@@ -75,8 +75,9 @@ fn serve(bed: &Bed) -> (Serving, PathBuf) {
     let socket = bed.path("debug.sock");
     let mut command = bed.serving(&[]);
     command.env("STAUNCH_DEBUG_LISTEN", format!("unix:{}", socket.display()));
-    // Four times as many samples as usual: what is looked for is some 3 MiB.
-    command.env("MALLOC_CONF", "lg_prof_sample:19");
+    // 32 times as many samples as usual. What is looked for is 2 MiB: one table of 1 MiB and eight of 128 KiB. With a sample every
+    // 64 KiB the large one is missed in one run of nine million; with one every 512 KiB it is missed in one of seven.
+    command.env("MALLOC_CONF", "lg_prof_sample:16");
     (Serving::of(command), socket)
 }
 
@@ -104,11 +105,11 @@ fn ground_g7_a_profile_of_the_running_server_names_what_is_known_to_be_held() {
     let token = set_up(&bed, &server);
     let profile = read(&bed, &fetch(&bed, &socket, &token, "/debug/pprof/heap"));
     assert_eq!(profile["types"], serde_json::json!([["inuse_objects", "count"], ["inuse_space", "bytes"]]));
-    assert_eq!(profile["period"], serde_json::json!([["space", "bytes"], 524_288]));
+    assert_eq!(profile["period"], serde_json::json!([["space", "bytes"], 65_536]));
     assert_eq!(profile["default"], "inuse_space");
     let binary = std::fs::canonicalize(env!("CARGO_BIN_EXE_staunch")).unwrap();
     assert_eq!(profile["mappings"], serde_json::json!([binary]));
-    // The tables of the rate limits are some 3 MiB from the start to the end, in blocks that are nearly all sampled.
+    // The tables of the rate limits are 2 MiB from the start to the end, half of it in one block.
     let sites = profile["sites"].as_object().unwrap();
     let held: i64 = sites
         .iter()
