@@ -245,7 +245,9 @@ async fn logging_in_leads_to_where_one_wanted_and_nowhere_else() {
 
 #[tokio::test]
 async fn the_sixth_login_is_told_when_to_come_again() {
-    let bed = Bed::new(&[]).await;
+    // Of the usual quota one attempt comes back every twelve seconds, and on a busy machine five take longer.
+    let rates = Rates { login: "5/1h".parse().unwrap(), ..Rates::default() };
+    let bed = Bed::configured(&[], Limits::default(), ServerConfig { rates, ..ServerConfig::default() }).await;
     let mut browser = set_up(&bed).await;
     leads_to(&browser.post_from("/", "/logout", &[]).await, "/login");
     browser.get("/login").await;
