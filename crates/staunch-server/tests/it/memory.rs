@@ -79,7 +79,9 @@ async fn ground_g9_what_is_held_is_told() {
         let run = bed.run("one").await;
         bed.ended(&run).await;
     }
-    let told = until(&bed, || {}, |told| told["quiescent"] == true && told["census"]["taken"].as_u64() > Some(0)).await;
+    // The files of a run go a moment after its end.
+    let settled = |told: &Value| told["quiescent"] == true && told["kept"]["temp_files"] == 0;
+    let told = until(&bed, || {}, |told| settled(told) && told["census"]["taken"].as_u64() > Some(0)).await;
     assert_eq!(
         (&told["verdict"], &told["says"]),
         (&"insufficient".into(), &"insufficient: nothing was judged yet".into())

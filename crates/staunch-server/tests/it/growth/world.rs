@@ -153,8 +153,9 @@ impl World {
         until("the log is in the file", || pages_to_go(&file) == 0).await;
     }
 
-    /// Waits until a run is over.
+    /// Waits until a run is over, and its home removed or put aside: a run that began before that would make one more.
     pub(crate) async fn ended(&self, run: &str) {
+        let home = self.bed.work().join(run);
         let (run, engine) = (run.parse().unwrap(), &self.bed.engine);
         let mut watch = engine.feed().watch(run);
         let wait = async {
@@ -163,6 +164,7 @@ impl World {
             }
         };
         timeout(LONG, wait).await.expect("it ends");
+        until("its home is gone", || !home.exists()).await;
     }
 
     pub(crate) fn block_on<F: Future>(&self, future: F) -> F::Output {
