@@ -26,6 +26,8 @@ struct Stand {
     tasks: Tasks,
     tally: Arc<Tally>,
     bodies: Arc<Bodies>,
+    /// The socket it listens on, by its inode.
+    listener: String,
 }
 
 async fn stand(connections_max: u32, times: Times) -> Stand {
@@ -57,7 +59,13 @@ async fn stand(connections_max: u32, times: Times) -> Stand {
     let router = guarded(routes, Hosts::default(), times, Arc::clone(&tally));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let server = serve(listener, router, &tasks, connections_max, times, Arc::clone(&tally)).unwrap();
-    Stand { server, tasks, tally, bodies }
+    let mut listener = None;
+    until(|| {
+        listener = listening(server.local_addr());
+        listener.is_some()
+    })
+    .await;
+    Stand { server, tasks, tally, bodies, listener: listener.unwrap() }
 }
 
 fn quick() -> Times {
@@ -85,7 +93,7 @@ impl Stand {
         assert_eq!(self.bodies.budget().used(), 0);
         timeout(SOON, self.tasks.close(SOON)).await.unwrap();
         assert_eq!(self.tasks.alive(), 0);
-        assert!(TcpStream::connect(self.server.local_addr()).await.is_err(), "nobody listens");
+        assert_ne!(listening(self.server.local_addr()), Some(self.listener), "nobody listens");
     }
 }
 
@@ -97,6 +105,22 @@ async fn read_all(socket: &mut TcpStream) -> String {
         bytes.extend_from_slice(&buf[..n]);
     }
     String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// The inode of the socket that listens there, whichever process has it: a port that was given back may be another test's by now,
+/// but an inode is not used again.
+fn listening(at: SocketAddr) -> Option<String> {
+    let SocketAddr::V4(at) = at else { panic!("it is bound to 127.0.0.1") };
+    let wanted = format!("{:08X}:{:04X}", u32::from_ne_bytes(at.ip().octets()), at.port());
+    let table = std::fs::read_to_string("/proc/self/net/tcp").unwrap();
+    table.lines().find_map(|line| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        // 0A is the state of a socket that listens.
+        match fields[..] {
+            [_, local, _, "0A", _, _, _, _, _, inode, ..] if local == wanted => Some(inode.to_owned()),
+            _ => None,
+        }
+    })
 }
 
 async fn until(mut condition: impl FnMut() -> bool) {
@@ -312,7 +336,7 @@ async fn a_stop_ends_idle_connections_at_once_and_cuts_the_rest() {
     assert!(timeout(SOON, silent.read(&mut buf)).await.unwrap().unwrap() > 0);
     timeout(SOON, stand.server.close()).await.unwrap();
     assert_eq!(stand.tally.connections(), 0);
-    assert!(TcpStream::connect(stand.server.local_addr()).await.is_err());
+    assert_ne!(listening(stand.server.local_addr()).as_ref(), Some(&stand.listener), "nobody listens");
     stand.close().await;
 }
 

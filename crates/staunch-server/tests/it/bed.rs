@@ -23,6 +23,8 @@ pub(crate) struct Bed {
     server: Server,
     config: ServerConfig,
     data: TempDir,
+    /// The socket it listens on, by its inode.
+    listener: String,
 }
 
 impl Bed {
@@ -73,7 +75,13 @@ impl Bed {
         let engine = Engine::open(engine, store, logs).await.unwrap();
         let config = ServerConfig { listen: "127.0.0.1:0".parse().unwrap(), ..config };
         let server = bind_with(engine.clone(), Arc::clone(&accounts) as Arc<dyn Accounts>, &config).await.unwrap();
-        Self { engine, accounts, server, config, data }
+        let mut listener = None;
+        until("it listens", || {
+            listener = listening(server.local_addr());
+            listener.is_some()
+        })
+        .await;
+        Self { engine, accounts, server, config, data, listener: listener.expect("it was waited for") }
     }
 
     /// Stops, and begins another life on the same data.
@@ -163,9 +171,25 @@ impl Bed {
         assert_eq!(left, CloseCount::default(), "something is left");
         assert_eq!(self.server.budget_bytes(), 0);
         assert!(self.engine.feed().is_empty());
-        assert!(tokio::net::TcpStream::connect(self.address()).await.is_err(), "nobody listens");
+        assert_ne!(listening(self.address()), Some(self.listener), "nobody listens");
         self.data
     }
+}
+
+/// The inode of the socket that listens there, whichever process has it: a port that was given back may be another test's by now,
+/// but an inode is not used again.
+fn listening(at: SocketAddr) -> Option<String> {
+    let SocketAddr::V4(at) = at else { panic!("it is bound to 127.0.0.1") };
+    let wanted = format!("{:08X}:{:04X}", u32::from_ne_bytes(at.ip().octets()), at.port());
+    let table = std::fs::read_to_string("/proc/self/net/tcp").unwrap();
+    table.lines().find_map(|line| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        // 0A is the state of a socket that listens.
+        match fields[..] {
+            [_, local, _, "0A", _, _, _, _, _, inode, ..] if local == wanted => Some(inode.to_owned()),
+            _ => None,
+        }
+    })
 }
 
 /// Waits until a condition holds.

@@ -93,9 +93,10 @@ fn a_wrong_command_line_exits_with_2_and_says_so_on_standard_error() {
 #[test]
 fn a_server_that_is_not_there_exits_with_6_and_says_what_to_do() {
     let bed = Bed::new();
-    // A port that was just free and that nobody listens on now.
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let url = format!("http://127.0.0.1:{port}");
+    // A port that is taken, so that no other test gets it, and that nobody listens on.
+    let taken = tokio::net::TcpSocket::new_v4().unwrap();
+    taken.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let url = format!("http://{}", taken.local_addr().unwrap());
     for command in [
         &["run", "hello"][..],
         &["run", "hello", "--detach", "--json"],
