@@ -12,13 +12,13 @@ use crate::problem::Refusal;
 /// How much a client may ask for, by what it asks. Written `N/duration` in a configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rates {
-    /// Logins from one address. One that succeeds does not count.
+    /// Logins from one address that fail.
     pub login: Quota,
-    /// Logins by one name, from wherever. One that succeeds does not count.
+    /// Logins by one name that fail, from wherever.
     pub account: Quota,
     /// Set-ups, by address. New users that an admin makes do not count.
     pub register: Quota,
-    /// Passwords that are given again, by user. One that is right does not count.
+    /// Passwords that are given again and wrong, by user.
     pub password: Quota,
     /// E-mail by user. Nothing sends any yet.
     pub email: Quota,

@@ -30,7 +30,7 @@ enum Given {
     Bearer(Option<Fingerprint>),
 }
 
-/// What an answer tells of charges, and the one that its handler may give back.
+/// What an answer tells of charges, and the one that its handler may keep.
 #[derive(Debug, Default)]
 struct Told {
     headers: HeaderMap,
@@ -74,11 +74,15 @@ pub(crate) async fn pass(State(app): State<App>, request: Request, next: Next) -
     if let Some(client) = client {
         extensions.insert(client);
     }
-    if let Some(charge) = told.own.take() {
-        extensions.insert(Charged::new(charge));
+    let charged = told.own.take().map(Charged::new);
+    if let Some(charged) = &charged {
+        extensions.insert(charged.clone());
     }
     extensions.insert(caller);
     let mut response = next.run(Request::from_parts(request, body)).await;
+    if let Some(charge) = charged.and_then(|charged| charged.take()) {
+        auth.throttle.refund(charge);
+    }
     let headers = response.headers_mut();
     if known && !headers.contains_key(CACHE_CONTROL) {
         // What one caller may see is nobody else's, and not for a disk either.

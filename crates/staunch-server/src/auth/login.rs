@@ -29,14 +29,26 @@ pub(crate) struct Begun {
 const NAME_BYTES_MAX: usize = 64;
 
 impl Auth {
-    /// Begins a session for whoever has this name and password. The route has been charged by address; here the name is. Both get it
-    /// back on success. A session that the browser had ends: no id outlives a login, whoever chose it.
+    /// Begins a session for whoever has this name and password. The route has been charged by address; here the name is. Both keep it
+    /// if the answer is that the login failed, and get it back otherwise: a hash that nobody had time for, or a session that there was no
+    /// room for, tells nothing of a password. Whoever hangs up is not told either, and pays: the hash is computed all the same. A session
+    /// that the browser had ends: no id outlives a login, whoever chose it.
     ///
     /// # Errors
     /// 401 `login_failed`, one answer for all that can be wrong; 429; 503 `sessions_full` or `passwords_busy`.
     pub(crate) async fn login(&self, name: &str, password: &Secret, visitor: &Visitor) -> Result<Begun, Refusal> {
         let lower = name.to_lowercase();
         let charge = self.throttle.charge(Rule::Account, Payer::Name(lower.as_bytes()))?;
+        let begun = self.judge(name, password, visitor).await;
+        if begun.as_ref().is_err_and(|refusal| refusal.code() == Code::LoginFailed) {
+            visitor.charged.keep();
+        } else {
+            self.throttle.refund(charge);
+        }
+        begun
+    }
+
+    async fn judge(&self, name: &str, password: &Secret, visitor: &Visitor) -> Result<Begun, Refusal> {
         let credentials = if is_name(name) { self.accounts.credentials(name).await? } else { None };
         let Some(user) = self.verified(credentials, password).await? else {
             self.tally.login(Login::Failed);
@@ -45,9 +57,6 @@ impl Auth {
             return Err(Refusal::new(Code::LoginFailed));
         };
         let begun = self.begin(&user, visitor).await?;
-        for charge in [Some(charge), visitor.charged.take()].into_iter().flatten() {
-            self.throttle.refund(charge);
-        }
         self.tally.login(Login::Begun);
         Ok(begun)
     }
@@ -115,7 +124,8 @@ impl Auth {
         Ok(())
     }
 
-    /// Sees to it that the caller gives the password again, where that is needed. Few tries an hour; one that is right does not count.
+    /// Sees to it that the caller gives the password again, where that is needed. Few tries an hour; only one that
+    /// is judged wrong counts, and one that is hung up on, as for [`Auth::login`].
     ///
     /// # Errors
     /// 403 `password_needed` or `wrong_password`, 409 `no_session`, 429.
@@ -126,12 +136,16 @@ impl Auth {
         let user = caller.user().ok_or_else(|| Refusal::new(Code::NoSession))?;
         let password = password.ok_or_else(|| Refusal::new(Code::PasswordNeeded))?;
         let charge = self.throttle.charge(Rule::Password, Payer::Name(user.id.0.as_bytes()))?;
-        let credentials = self.accounts.credentials(&user.name).await?;
-        if self.verified(credentials, password).await?.is_none_or(|found| found.id != user.id) {
-            return Err(Refusal::new(Code::WrongPassword));
+        let proven = self.proves(user, password).await;
+        if !matches!(proven, Ok(false)) {
+            self.throttle.refund(charge);
         }
-        self.throttle.refund(charge);
-        Ok(())
+        if proven? { Ok(()) } else { Err(Refusal::new(Code::WrongPassword)) }
+    }
+
+    async fn proves(&self, user: &UserRow, password: &Secret) -> Result<bool, Refusal> {
+        let credentials = self.accounts.credentials(&user.name).await?;
+        Ok(self.verified(credentials, password).await?.is_some_and(|found| found.id == user.id))
     }
 
     /// A CSRF token for the caller's session.

@@ -188,6 +188,16 @@ impl Passwords {
         done.ok_or_else(|| Refusal::internal("a thread panicked, or the runtime is going down"))
     }
 
+    /// Makes the queue full for as long as this is held.
+    #[cfg(test)]
+    pub(crate) fn crowd(&self) -> impl Sized {
+        let wait = |_| {
+            self.waiting.fetch_add(1, Ordering::Relaxed);
+            Waiting(&self.waiting)
+        };
+        (0..self.waiting_max).map(wait).collect::<Vec<_>>()
+    }
+
     /// How often Argon2 was run.
     pub(crate) fn hashes(&self) -> u64 {
         self.hashes.load(Ordering::Relaxed)

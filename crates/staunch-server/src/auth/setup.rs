@@ -71,6 +71,8 @@ impl Auth {
         password: &Secret,
         visitor: &Visitor,
     ) -> Result<Begun, Refusal> {
+        // Each that is tried counts, whatever comes of it: nobody needs many.
+        visitor.charged.keep();
         let refused = || Refusal::new(Code::SetupRefused);
         let fingerprint = secret::fingerprint(ticket.expose()).ok_or_else(refused)?;
         if !is_name(name) {

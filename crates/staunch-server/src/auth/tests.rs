@@ -13,6 +13,9 @@ use tokio_util::sync::CancellationToken;
 use super::visitor::Charged;
 use super::*;
 use crate::config::ServerConfig;
+use crate::problem::Code;
+use crate::rate::{Payer, Rule};
+use crate::wire::Secret;
 
 /// Authentication, and what it stands on.
 pub(super) struct Stand {
@@ -32,7 +35,11 @@ impl Stand {
     }
 
     async fn user(&self) -> UserRow {
-        let user = NewUser { name: "ada".into(), role: Role::Admin, password: PasswordHash::new("$argon2id$none") };
+        self.user_with(PasswordHash::new("$argon2id$none")).await
+    }
+
+    async fn user_with(&self, password: PasswordHash) -> UserRow {
+        let user = NewUser { name: "ada".into(), role: Role::Admin, password };
         let created = self.auth.accounts.create_user(user, Actor::server()).await.unwrap();
         let UserCreated::Created(user) = created else { panic!("{created:?}") };
         user
@@ -42,6 +49,12 @@ impl Stand {
         let visitor = Visitor { client: None, label: String::new(), claimed: None, charged: Charged::default() };
         self.auth.begin(user, &visitor).await.unwrap()
     }
+}
+
+/// Somebody who has just sent a request that was charged.
+fn visitor(auth: &Auth) -> Visitor {
+    let charged = Charged::new(auth.throttle.charge(Rule::Login, Payer::Address(None)).unwrap());
+    Visitor { client: None, label: String::new(), claimed: None, charged }
 }
 
 async fn until(what: &str, mut condition: impl FnMut() -> bool) {
@@ -56,6 +69,41 @@ async fn until(what: &str, mut condition: impl FnMut() -> bool) {
 /// Sessions in memory.
 fn in_memory(auth: &Auth) -> u64 {
     auth.sessions.counted().count().entries.unwrap().0
+}
+
+/// The default quotas: three passwords given again, five logins an address and twenty a name.
+#[tokio::test]
+async fn a_password_that_nobody_had_time_to_judge_costs_no_try() {
+    let stand = Stand::new(&ServerConfig::default()).await;
+    let auth = &stand.auth;
+    let user = stand.user_with(auth.passwords.hash(&Secret::new("correct horse battery")).await.unwrap()).await;
+    let session = stand.begin(&user).await;
+    let key = secret::fingerprint(session.cookie.to_str().unwrap().split(['=', ';']).nth(1).unwrap()).unwrap();
+    let session = auth.sessions.load(key, &*auth.accounts).await.unwrap().unwrap();
+    let caller = Caller { principal: Principal::Session(session), expired: false };
+    let (right, wrong) = (Secret::new("correct horse battery"), Secret::new("wrong horse battery"));
+    let prove = async |password: &Secret| auth.prove_again(&caller, Some(password)).await.map_err(|e| e.code());
+    let login = async |password: &Secret| {
+        let visitor = visitor(auth);
+        let code = auth.login("ada", password, &visitor).await.map(|_| ()).map_err(|refusal| refusal.code());
+        // As the middleware does.
+        (code, visitor.charged.take().map(|charge| auth.throttle.refund(charge)).is_some())
+    };
+    let crowd = auth.passwords.crowd();
+    for _ in 0..30 {
+        assert_eq!(prove(&right).await, Err(Code::PasswordsBusy));
+        assert_eq!(login(&right).await, (Err(Code::PasswordsBusy), true));
+    }
+    drop(crowd);
+    for _ in 0..3 {
+        assert_eq!(prove(&wrong).await, Err(Code::WrongPassword));
+    }
+    assert_eq!(prove(&right).await, Err(Code::QuotaExceeded));
+    assert_eq!(login(&right).await, (Ok(()), true));
+    for _ in 0..5 {
+        assert_eq!(login(&wrong).await, (Err(Code::LoginFailed), false));
+    }
+    assert!(auth.throttle.charge(Rule::Login, Payer::Address(None)).is_err());
 }
 
 #[tokio::test]

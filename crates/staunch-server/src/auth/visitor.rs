@@ -20,7 +20,8 @@ use crate::rate::Charge;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Peer(pub(crate) SocketAddr);
 
-/// What a request was charged before it reached its handler, to be given back if it succeeds.
+/// What a request was charged before it reached its handler. It is given back when there is an answer, unless the handler said that it
+/// stays: what never came to be judged costs nobody a try.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Charged(Arc<Mutex<Option<Charge>>>);
 
@@ -30,7 +31,12 @@ impl Charged {
         Self(Arc::new(Mutex::new(Some(charge))))
     }
 
-    /// It, the first time. The lock is for that, and held for a moment; poisoned, it holds what it held.
+    /// It stays, whatever comes.
+    pub(crate) fn keep(&self) {
+        let _stays = self.take();
+    }
+
+    /// It, the first time, if it does not stay. The lock is for that, and held for a moment; poisoned, it holds what it held.
     pub(crate) fn take(&self) -> Option<Charge> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }

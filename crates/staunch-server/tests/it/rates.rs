@@ -6,7 +6,7 @@ use staunch_server::{Rates, ServerConfig};
 
 use crate::accounts::{PASSWORD, Person, closed_with, generous, login};
 use crate::bed::Bed;
-use crate::client::Answer;
+use crate::client::{Answer, call};
 
 fn rates(change: impl FnOnce(&mut Rates)) -> ServerConfig {
     let mut rates = generous();
@@ -69,6 +69,50 @@ async fn a_login_that_succeeds_does_not_count() {
         login(at, "root", "wrong horse battery").await.problem(401, "login_failed");
     }
     refused(&login(at, "root", PASSWORD).await, "login");
+    bed.close().await;
+}
+
+#[tokio::test]
+async fn a_login_that_judges_no_password_does_not_count() {
+    let config = rates(|rates| {
+        rates.login = "2/1h".parse().unwrap();
+        rates.account = "2/1h".parse().unwrap();
+    });
+    let limits = Limits { sessions_per_user_max: 1, ..Limits::default() };
+    let (bed, _) = closed_with(&[], limits, config).await;
+    let at = bed.address();
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    for _ in 0..4 {
+        let right = format!("name=root&password={PASSWORD}");
+        let stale = call(at, "POST", "/login", &form, right).await;
+        assert_eq!((stale.status, stale.header("content-type")), (403, "text/html; charset=utf-8"), "{stale:?}");
+        call(at, "POST", "/login", &form, "a&a").await.problem(400, "invalid_body");
+        Person::nobody().post(at, "/api/v1/login", &json!({})).await.problem(400, "invalid_body");
+        login(at, "root", PASSWORD).await.problem(503, "sessions_full");
+    }
+    for _ in 0..2 {
+        login(at, "root", "wrong horse battery").await.problem(401, "login_failed");
+    }
+    refused(&login(at, "root", PASSWORD).await, "login");
+    bed.close().await;
+}
+
+#[tokio::test]
+async fn whom_the_account_refuses_the_address_is_not_charged_for() {
+    let config = rates(|rates| {
+        rates.login = "3/1h".parse().unwrap();
+        rates.account = "1/1h".parse().unwrap();
+    });
+    let (bed, _) = closed_with(&[], Limits::default(), config).await;
+    let at = bed.address();
+    login(at, "root", "wrong horse battery").await.problem(401, "login_failed");
+    for _ in 0..4 {
+        refused(&login(at, "root", PASSWORD).await, "account");
+    }
+    for other in ["one", "two"] {
+        login(at, other, PASSWORD).await.problem(401, "login_failed");
+    }
+    refused(&login(at, "three", PASSWORD).await, "login");
     bed.close().await;
 }
 
