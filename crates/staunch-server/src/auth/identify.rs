@@ -113,6 +113,14 @@ async fn identify(
         _ => (None, false),
     };
     let given = given(auth, &request.headers)?;
+    if !matches!(given, Given::Bearer(_)) {
+        // Before anything is charged, or a page of another site could spend the quotas of whoever looks at it, and of their whole
+        // network. No browser sends a token by itself: whoever has one is asked again below, when it is known to be good.
+        reads(auth, request, &Caller::nobody())?;
+        if writes_from_elsewhere(auth, request) {
+            return Ok(Caller::nobody());
+        }
+    }
     if given == Given::Nothing && is_here(request) && auth.mode.is_open(&*auth.accounts).await? {
         return Ok(Caller { principal: Principal::Local(auth.mode.closed().clone()), expired: false });
     }
@@ -245,6 +253,13 @@ fn reads(auth: &Auth, request: &Parts, caller: &Caller) -> Result<(), Refusal> {
         auth.tally.read_refused();
         Refusal::of_guard(&reason.refusal())
     })
+}
+
+/// Whether the CSRF guard, which is next, will refuse this by its origin, whoever calls.
+fn writes_from_elsewhere(auth: &Auth, request: &Parts) -> bool {
+    let Parts { method, uri, headers, .. } = request;
+    let safe = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
+    !safe && auth.origins.check(csrf::Head { method, uri, headers }, false, false).is_err()
 }
 
 /// As the CSRF guard has it.

@@ -191,6 +191,39 @@ async fn a_password_is_not_guessed_from_within() {
 }
 
 #[tokio::test]
+async fn a_page_of_another_site_spends_no_quota_of_whoever_looks_at_it() {
+    let config = rates(|rates| {
+        for rate in [&mut rates.login, &mut rates.register, &mut rates.api, &mut rates.api_token] {
+            *rate = "1/1h".parse().unwrap();
+        }
+    });
+    let (bed, root) = closed_with(&[], Limits::default(), config).await;
+    let at = bed.address();
+    let expired = Person { cookie: Some(format!("staunch_session={}", "a".repeat(43))), ..Person::default() };
+    for (method, path) in [
+        ("POST", "/login"),
+        ("POST", "/api/v1/login"),
+        ("POST", "/api/v1/setup"),
+        ("POST", "/api/v1/logout"),
+        ("POST", "/no/such/path"),
+        ("GET", "/api/v1/runs"),
+        ("OPTIONS", "/api/v1/login"),
+    ] {
+        let from: [&[_]; 2] = [&[("sec-fetch-site", "cross-site")], &[("origin", "http://evil.example")]];
+        // That a read comes from elsewhere says `Sec-Fetch-Site` alone.
+        let from = if method == "POST" { &from[..] } else { &from[..1] };
+        for (headers, person) in from.iter().flat_map(|from| [(from, &root), (from, &expired)]) {
+            let answer = person.call_with(at, method, path, headers, None).await;
+            assert_eq!((answer.status, answer.header("ratelimit")), (403, ""), "{method} {path}: {answer:?}");
+        }
+    }
+    assert_eq!(root.get(at, "/api/v1/me").await.status, 200);
+    assert_eq!(bed.get("/login").await.status, 200);
+    login(at, "root", "wrong horse battery").await.problem(401, "login_failed");
+    bed.close().await;
+}
+
+#[tokio::test]
 async fn set_ups_are_few_a_minute_and_an_admin_makes_as_many_users_as_needed() {
     let config = rates(|rates| rates.register = "3/1h".parse().unwrap());
     let (bed, root) = closed_with(&[], Limits::default(), config).await;
