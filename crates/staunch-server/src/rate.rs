@@ -24,7 +24,7 @@ pub struct Rates {
     pub email: Quota,
     /// Everything else of one address by callers that nobody knows.
     pub api: Quota,
-    /// Everything of one user.
+    /// Everything of one user by their sessions, or of one API token.
     pub api_token: Quota,
 }
 
@@ -68,7 +68,7 @@ struct Tables {
 }
 
 const RULES: usize = 6;
-/// 7,168 keys in 128 KiB: four times what is to be expected of forms and of users.
+/// 7,168 keys in 128 KiB: three times as many as there are sessions and tokens in memory, and four times what is to be expected of forms.
 const SETS: usize = 1 << 10;
 /// 57,344 addresses in 1 MiB.
 const SETS_API: usize = 1 << 13;

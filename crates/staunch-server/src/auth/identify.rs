@@ -138,13 +138,13 @@ async fn identify(
         Given::Bearer(key) => Some(by_token(auth, key, client, told).await?),
     };
     match known {
-        Some(caller) if caller.user().is_some() => {
-            let user = caller.user_id().map(|id| id.0.into_bytes()).unwrap_or_default();
-            told.add(auth, &auth.throttle.charge(Rule::ApiToken, Payer::Name(&user))?);
+        Some(caller) => {
+            // A cookie that stands for nothing was charged when it was looked for.
+            if let Some(name) = account(&caller) {
+                told.add(auth, &auth.throttle.charge(Rule::ApiToken, Payer::Name(&name))?);
+            }
             Ok(caller)
         }
-        // A cookie that stands for nothing was charged when it was looked for.
-        Some(caller) => Ok(caller),
         None => {
             if !auth.mode.seems_open() {
                 told.add(auth, &auth.throttle.charge(Rule::Api, Payer::Address(client))?);
@@ -152,6 +152,19 @@ async fn identify(
             Ok(Caller::nobody())
         }
     }
+}
+
+/// On whose account a known caller's requests go: a user's for all their sessions, and each token has its own, so that whoever has found
+/// one cannot keep its owner from revoking it. What stands first tells the two kinds of ids apart.
+fn account(caller: &Caller) -> Option<[u8; 17]> {
+    let (kind, id) = match &caller.principal {
+        Principal::Nobody | Principal::Local(_) => return None,
+        Principal::Session(session) => (b'u', session.live.user.id.0),
+        Principal::Token(token) => (b't', token.live.token.id.0),
+    };
+    let mut name = [kind; 17];
+    name[1..].copy_from_slice(id.as_bytes());
+    Some(name)
 }
 
 /// Whether the other end of the socket is on this machine.

@@ -174,6 +174,26 @@ async fn strangers_have_few_requests_and_users_their_own() {
 }
 
 #[tokio::test]
+async fn whoever_has_found_a_token_cannot_keep_its_owner_from_revoking_it() {
+    let config = rates(|rates| rates.api_token = "4/1h".parse().unwrap());
+    let (bed, root) = closed_with(&[], Limits::default(), config).await;
+    let at = bed.address();
+    let (found, other) = (root.make_token(at, "run").await, root.make_token(at, "run").await);
+    let token = |made: &serde_json::Value| Person::token(made["token"].as_str().unwrap());
+    for _ in 0..4 {
+        assert_eq!(token(&found).get(at, "/api/v1/me").await.status, 200);
+    }
+    refused(&token(&found).get(at, "/api/v1/me").await, "api_token");
+    assert_eq!(token(&other).get(at, "/api/v1/me").await.status, 200);
+    let path = format!("/api/v1/me/tokens/{}", found["id"].as_str().unwrap());
+    assert_eq!(root.call(at, "DELETE", &path, None).await.status, 204);
+    // Sessions of one user are one.
+    assert_eq!(Person::login(at, "root").await.get(at, "/api/v1/me").await.status, 200);
+    refused(&root.get(at, "/api/v1/me").await, "api_token");
+    bed.close().await;
+}
+
+#[tokio::test]
 async fn a_password_is_not_guessed_from_within() {
     let config = rates(|rates| rates.password = "3/1h".parse().unwrap());
     let (bed, root) = closed_with(&[], Limits::default(), config).await;

@@ -107,7 +107,12 @@ pub(crate) const KEYS: [Key; 21] = [
         "`100/15m`",
         "Requests without credentials from one address, once a login is needed.",
     ),
-    key("rate.api_token", "STAUNCH_RATE_API_TOKEN", "`6000/1m`", "Requests of one session or one token."),
+    key(
+        "rate.api_token",
+        "STAUNCH_RATE_API_TOKEN",
+        "`6000/1m`",
+        "Requests of one user by their sessions, or of one API token.",
+    ),
     key("server", "STAUNCH_URL", "`http://127.0.0.1:7878`", "The server that the command line asks."),
     key(
         "token_file",
