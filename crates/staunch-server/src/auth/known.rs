@@ -144,6 +144,13 @@ impl<V, E: Default> Known<V, E> {
         rows.map.remove(&key);
     }
 
+    /// Forgets one that the store has no row of, as it said when it was asked on behalf of whoever came with the key. That is no removal:
+    /// strangers come with keys of their own making, as often as they like, and must not undo what is being put. Nor is there need: what
+    /// this process takes out of the store is [removed](Known::remove) here after that.
+    pub(crate) fn lapse(&self, key: Fingerprint) {
+        self.lock().map.remove(&key);
+    }
+
     /// Forgets all that are so. To be called after the store has forgotten them.
     pub(crate) fn remove_where(&self, is: impl Fn(&V) -> bool) {
         let mut rows = self.lock();
@@ -231,6 +238,17 @@ mod tests {
         assert!(known.put(key(1), 7, now, None, known.mark()).is_some());
         known.remove_where(|value| *value == 7);
         assert_eq!(known.count().bytes, 0);
+    }
+
+    #[test]
+    fn a_key_that_nobody_has_undoes_nothing() {
+        let known: Known<u64, ()> = Known::new("test", 4);
+        let (now, mark) = (Instant::now(), known.mark());
+        known.lapse(key(2));
+        let (_, alive) = known.put(key(1), 7, now, None, mark).unwrap();
+        known.lapse(key(1));
+        assert!(alive.is_cancelled(), "one that the store has lost goes all the same");
+        assert_eq!(rows(&known), 0);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use http::HeaderValue;
-use staunch_store::{Actor, AuditEntry, Credentials, LiveSession, NewSession, SessionBegun, UserRow, Via};
+use staunch_store::{Actor, AuditEntry, Credentials, Fingerprint, LiveSession, NewSession, SessionBegun, UserRow, Via};
 
 use super::Auth;
 use super::caller::{Caller, SessionCaller};
@@ -82,12 +82,13 @@ impl Auth {
             label: visitor.label.clone(),
             address: visitor.address(),
         };
-        let claimed = visitor.claimed;
+        let (claimed, ended_by) = (visitor.claimed, actor.clone());
         let begun = self
             .see_through(move |accounts, sessions, _| async move {
                 let begun = accounts.begin_session(session, actor.clone()).await?;
-                if let (SessionBegun::Begun(_), Some(claimed)) = (&begun, claimed) {
-                    accounts.end_session(claimed, actor).await?;
+                if let (SessionBegun::Begun(_), Some(claimed)) = (&begun, claimed)
+                    && accounts.end_session(claimed, actor).await?
+                {
                     sessions.forget(claimed);
                 }
                 Ok(begun)
@@ -103,9 +104,36 @@ impl Auth {
             SessionBegun::UserFull { limit } => return Err(full("sessions of this user", limit)),
             SessionBegun::Full { limit } => return Err(full("sessions of all users", limit)),
         }
+        match self.hand_over(&id).await {
+            Ok(begun) => Ok(begun),
+            Err(refusal) => {
+                // Nobody has its cookie, and it takes one of its user's places.
+                self.abandon(key, ended_by).await;
+                Err(refusal)
+            }
+        }
+    }
+
+    /// What the browser gets of a session that is in the store.
+    async fn hand_over(&self, id: &Ticket) -> Result<Begun, Refusal> {
+        let key = id.fingerprint();
         let live = self.sessions.load(key, &*self.accounts).await?.ok_or_else(|| Refusal::new(Code::SessionExpired))?;
         let csrf_token = Secret::new(self.sessions.csrf_token(key, false)?.as_str());
         Ok(Begun { cookie: self.cookies.session(id.expose()), live: live.live, csrf_token })
+    }
+
+    async fn abandon(&self, key: Fingerprint, actor: Actor) {
+        let ended = self.see_through(move |accounts, sessions, _| async move {
+            let ended = accounts.end_session(key, actor).await;
+            sessions.forget(key);
+            ended
+        });
+        if let Err(refusal) = ended.await {
+            tracing::warn!(
+                "a session that nobody has stays until it is idle: {}",
+                refusal.secret().unwrap_or("refused")
+            );
+        }
     }
 
     /// Ends the caller's session.

@@ -66,7 +66,7 @@ impl Sessions {
         for _ in 0..TRIES {
             let mark = self.known.mark();
             let Some(mut live) = accounts.session(key).await? else {
-                self.known.remove(key);
+                self.known.lapse(key);
                 return Ok(None);
             };
             if age(live.session.seen_at) >= self.check {
@@ -163,6 +163,8 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
+    use crate::auth::tests::Stand;
+    use crate::config::ServerConfig;
 
     fn live(n: u128) -> LiveSession {
         let user = UserRow {
@@ -184,6 +186,17 @@ mod tests {
             address: String::new(),
         };
         LiveSession { session, user }
+    }
+
+    #[tokio::test]
+    async fn a_strangers_cookie_undoes_no_check_of_another() {
+        let Stand { auth, .. } = &Stand::new(&ServerConfig::default()).await;
+        let (known, now) = (&auth.sessions.known, Instant::now());
+        let mark = known.mark();
+        assert!(auth.sessions.load(Fingerprint::of(b"stranger"), &*auth.accounts).await.unwrap().is_none());
+        assert!(known.put(Fingerprint::of(b"1"), live(1), now, None, mark).is_some());
+        auth.sessions.forget(Fingerprint::of(b"another"));
+        assert!(known.put(Fingerprint::of(b"2"), live(2), now, None, mark).is_none(), "a removal does");
     }
 
     #[test]

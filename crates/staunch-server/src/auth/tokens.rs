@@ -48,7 +48,7 @@ impl ApiTokens {
         for _ in 0..TRIES {
             let mark = self.known.mark();
             let Some(live) = accounts.token(key).await? else {
-                self.known.remove(key);
+                self.known.lapse(key);
                 return Ok(None);
             };
             if !accounts.touch_token(live.token.id).await? {
