@@ -9,6 +9,7 @@ use http::request::Parts;
 use staunch_store::{Actor, Fingerprint, LiveSession, LiveToken, Role, Scope, UserId, UserRow, Via};
 use tokio_util::sync::CancellationToken;
 
+use super::known::Alive;
 use super::session::left;
 use super::visitor::Visitor;
 use crate::problem::{Code, Refusal};
@@ -46,7 +47,7 @@ pub(crate) struct SessionCaller {
     /// It, and whose it is.
     pub(crate) live: Arc<LiveSession>,
     /// Cancelled when it is over.
-    pub(crate) alive: CancellationToken,
+    pub(crate) alive: Alive,
 }
 
 /// A token that calls.
@@ -55,7 +56,7 @@ pub(crate) struct TokenCaller {
     /// It, and whose it is.
     pub(crate) live: Arc<LiveToken>,
     /// Cancelled when it is revoked.
-    pub(crate) alive: CancellationToken,
+    pub(crate) alive: Alive,
 }
 
 impl Caller {
@@ -105,7 +106,7 @@ impl Caller {
     pub(crate) fn leaves(&self) -> Leaves {
         let (alive, ends) = match &self.principal {
             Principal::Nobody => return Box::pin(std::future::pending()),
-            Principal::Local(closed) => (closed.clone(), None),
+            Principal::Local(closed) => (Arc::new(closed.clone()), None),
             Principal::Session(session) => (session.alive.clone(), Some(session.live.session.ends_at)),
             Principal::Token(token) => (token.alive.clone(), token.live.token.expires_at),
         };

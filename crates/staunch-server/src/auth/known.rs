@@ -20,7 +20,11 @@ pub(crate) struct Known<V, E> {
     rows: Mutex<Rows<V, E>>,
     expired: AtomicU64,
     evicted: AtomicU64,
+    refused: AtomicU64,
 }
+
+/// Cancelled when what it stands beside is removed or has ended. Whoever holds one uses its row: a request under way, an event stream.
+pub(crate) type Alive = Arc<CancellationToken>;
 
 struct Rows<V, E> {
     map: HashMap<Fingerprint, Row<V, E>>,
@@ -32,14 +36,14 @@ struct Row<V, E> {
     beside: E,
     checked: Instant,
     ends: Option<Instant>,
-    alive: CancellationToken,
+    alive: Alive,
 }
 
 /// What the table says.
 #[derive(Debug)]
 pub(crate) enum Found<V> {
     /// It is good. The token is cancelled when it is not any more.
-    Good(Arc<V>, CancellationToken),
+    Good(Arc<V>, Alive),
     /// It was, some time ago: ask the store again.
     Stale,
     /// Nothing is known of it.
@@ -50,7 +54,16 @@ pub(crate) enum Found<V> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Mark(u64);
 
-/// However a row goes, what was opened by it ends: event streams.
+/// Why something is not remembered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NotPut {
+    /// Something was removed since the mark: the store may have been asked before that, so ask it again.
+    Removed,
+    /// There is no room, and all rows are in use.
+    Full,
+}
+
+/// However a row goes, what was opened by it ends: event streams. One that is in use is never evicted, so that is never for want of room.
 impl<V, E> Drop for Row<V, E> {
     fn drop(&mut self) {
         self.alive.cancel();
@@ -61,7 +74,14 @@ impl<V, E: Default> Known<V, E> {
     /// A table of at most `rows_max` rows. `name` is what a census calls it.
     pub(crate) fn new(name: &'static str, rows_max: usize) -> Self {
         let rows = Mutex::new(Rows { map: HashMap::new(), removals: 0 });
-        Self { name, rows_max: rows_max.max(1), rows, expired: AtomicU64::new(0), evicted: AtomicU64::new(0) }
+        Self {
+            name,
+            rows_max: rows_max.max(1),
+            rows,
+            expired: AtomicU64::new(0),
+            evicted: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+        }
     }
 
     /// Held for a moment, never over an await. A poisoned lock is as good as any: each step leaves the map whole.
@@ -89,8 +109,10 @@ impl<V, E: Default> Known<V, E> {
         Mark(self.lock().removals)
     }
 
-    /// Remembers what the store said, until `ends`; what stands beside a row that is there stays. `None`, and nothing is remembered, if
-    /// anything was removed since the mark: the store may have been asked before the removal, so ask it again.
+    /// Remembers what the store said, until `ends`; what stands beside a row that is there stays.
+    ///
+    /// # Errors
+    /// [`NotPut`]: nothing is remembered.
     pub(crate) fn put(
         &self,
         key: Fingerprint,
@@ -98,38 +120,45 @@ impl<V, E: Default> Known<V, E> {
         now: Instant,
         ends: Option<Instant>,
         mark: Mark,
-    ) -> Option<(Arc<V>, CancellationToken)> {
+    ) -> Result<(Arc<V>, Alive), NotPut> {
         let mut rows = self.lock();
         if rows.removals != mark.0 {
-            return None;
+            return Err(NotPut::Removed);
         }
         let value = Arc::new(value);
         if let Some(row) = rows.map.get_mut(&key) {
             (row.value, row.checked, row.ends) = (Arc::clone(&value), now, ends);
-            return Some((value, row.alive.clone()));
+            return Ok((value, row.alive.clone()));
         }
         if rows.map.len() >= self.rows_max {
-            self.make_room(&mut rows, now);
+            self.make_room(&mut rows, now)?;
         }
-        let alive = CancellationToken::new();
+        let alive = Alive::default();
         let row = Row { value: Arc::clone(&value), beside: E::default(), checked: now, ends, alive: alive.clone() };
         rows.map.insert(key, row);
-        Some((value, alive))
+        Ok((value, alive))
     }
 
-    /// What has ended goes, or else what was not checked for the longest time: the store still has it. A walk over the table, which only
-    /// a full one takes.
-    fn make_room(&self, rows: &mut Rows<V, E>, now: Instant) {
+    /// What has ended goes, or else, of what nobody uses, what was not checked for the longest time: the store still has it. What is in
+    /// use stays, since its users could not be told any more when it is removed later. They are requests and streams, one a connection
+    /// at most, so all rows are in use only where more connections are let in than there are rows. A walk over the table, which only a
+    /// full one takes.
+    fn make_room(&self, rows: &mut Rows<V, E>, now: Instant) -> Result<(), NotPut> {
         self.drop_ended(rows, now);
         if rows.map.len() < self.rows_max {
-            return;
+            return Ok(());
         }
-        let oldest = rows.map.iter().min_by_key(|(_, row)| row.checked).map(|(key, _)| *key);
-        if let Some(oldest) = oldest {
-            rows.map.remove(&oldest);
-            // Relaxed, as all these counts: lone numbers for people.
-            self.evicted.fetch_add(1, Ordering::Relaxed);
-        }
+        // A row's own hold is one, and others are taken under this lock or from a hold that counts already.
+        let unused = rows.map.iter().filter(|(_, row)| Arc::strong_count(&row.alive) == 1);
+        let oldest = unused.min_by_key(|(_, row)| row.checked).map(|(key, _)| *key);
+        // Relaxed, as all these counts: lone numbers for people.
+        let Some(oldest) = oldest else {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+            return Err(NotPut::Full);
+        };
+        rows.map.remove(&oldest);
+        self.evicted.fetch_add(1, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Does something with what stands beside a row.
@@ -186,7 +215,7 @@ impl<V: Send + Sync, E: Send> Counted for Known<V, E> {
             bytes_max: self.rows_max as u64 * row_bytes::<V, E>(),
             expired: read(&self.expired),
             evicted: read(&self.evicted),
-            refused: 0,
+            refused: read(&self.refused),
         }
     }
 }
@@ -234,8 +263,8 @@ mod tests {
         let known: Known<u64, ()> = Known::new("test", 4);
         let (now, mark) = (Instant::now(), known.mark());
         known.remove(key(1));
-        assert!(known.put(key(1), 7, now, None, mark).is_none());
-        assert!(known.put(key(1), 7, now, None, known.mark()).is_some());
+        assert_eq!(known.put(key(1), 7, now, None, mark).unwrap_err(), NotPut::Removed);
+        assert!(known.put(key(1), 7, now, None, known.mark()).is_ok());
         known.remove_where(|value| *value == 7);
         assert_eq!(known.count().bytes, 0);
     }
@@ -264,5 +293,26 @@ mod tests {
         known.put(key(4), 4, t0 + 2 * MINUTE, None, known.mark()).unwrap();
         assert_eq!((rows(&known), known.count().evicted), (3, 1));
         assert!(matches!(known.get(key(0), t0 + 2 * MINUTE, 9 * MINUTE), Found::Missing), "the one checked first went");
+    }
+
+    #[test]
+    fn what_is_in_use_is_not_evicted_and_ends_when_it_is_removed() {
+        let known: Known<u64, ()> = Known::new("test", 2);
+        let now = Instant::now();
+        let put = |n| known.put(key(n), n, now, None, known.mark());
+        let (_, stream) = put(0).unwrap();
+        put(1).unwrap();
+        let (_, request) = put(2).unwrap();
+        assert!(matches!(known.get(key(1), now, MINUTE), Found::Missing), "the one that nobody uses went");
+        assert_eq!(put(3).unwrap_err(), NotPut::Full);
+        assert_eq!((known.count().entries, known.count().evicted, known.count().refused), (Some((2, 2)), 1, 1));
+        drop(request);
+        put(3).unwrap();
+        // Checked meanwhile, it is the same row.
+        put(0).unwrap();
+        put(4).unwrap();
+        assert!(!stream.is_cancelled());
+        known.remove(key(0));
+        assert!(stream.is_cancelled());
     }
 }

@@ -9,7 +9,7 @@ use staunch_guard::csrf::{NoRandom, Random, Ring, SeededRandom, TTL_SECONDS, Tok
 use staunch_store::{Accounts, Fingerprint, LiveSession, SessionHandle, Timestamp, UserId};
 
 use super::caller::SessionCaller;
-use super::known::{Found, Known};
+use super::known::{Found, Known, NotPut};
 use crate::problem::{Code, Refusal};
 
 /// A session is checked, and its idle end moved on, this often; so what is ended elsewhere is noticed.
@@ -78,8 +78,10 @@ impl Sessions {
             }
             let now = Instant::now();
             let ends = now + left(live.session.expires_at);
-            if let Some((live, alive)) = self.known.put(key, live, now, Some(ends), mark) {
-                return Ok(Some(SessionCaller { key, live, alive }));
+            match self.known.put(key, live, now, Some(ends), mark) {
+                Ok((live, alive)) => return Ok(Some(SessionCaller { key, live, alive })),
+                Err(NotPut::Removed) => {}
+                Err(NotPut::Full) => break,
             }
         }
         Err(Refusal::new(Code::Busy).retry_after(Duration::from_secs(1)))
@@ -194,9 +196,9 @@ mod tests {
         let (known, now) = (&auth.sessions.known, Instant::now());
         let mark = known.mark();
         assert!(auth.sessions.load(Fingerprint::of(b"stranger"), &*auth.accounts).await.unwrap().is_none());
-        assert!(known.put(Fingerprint::of(b"1"), live(1), now, None, mark).is_some());
+        assert!(known.put(Fingerprint::of(b"1"), live(1), now, None, mark).is_ok());
         auth.sessions.forget(Fingerprint::of(b"another"));
-        assert!(known.put(Fingerprint::of(b"2"), live(2), now, None, mark).is_none(), "a removal does");
+        assert!(known.put(Fingerprint::of(b"2"), live(2), now, None, mark).is_err(), "a removal does");
     }
 
     #[test]

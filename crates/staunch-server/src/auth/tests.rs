@@ -6,7 +6,11 @@ use std::pin::pin;
 use std::task::Poll;
 
 use staunch_bounded::Counted;
-use staunch_store::{Actor, Durability, Fingerprint, NewUser, PasswordHash, Role, Sqlite, UserCreated, UserRow};
+use staunch_engine::TOKENS_KNOWN_MAX;
+use staunch_store::{
+    Actor, Durability, Fingerprint, NewToken, NewUser, PasswordHash, Role, Scope, Sqlite, TokenCreated, UserCreated,
+    UserRow,
+};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
@@ -26,8 +30,11 @@ pub(super) struct Stand {
 
 impl Stand {
     pub(super) async fn new(config: &ServerConfig) -> Self {
+        Self::with(config, Limits::default()).await
+    }
+
+    async fn with(config: &ServerConfig, limits: Limits) -> Self {
         let data = TempDir::new().unwrap();
-        let limits = Limits::default();
         let store = Arc::new(Sqlite::open(data.path(), limits.store(), Durability::Off).unwrap());
         let tasks = Tasks::new();
         let auth = Auth::new(store, Settings::of(config).unwrap(), &limits, &tasks).await.unwrap();
@@ -35,11 +42,15 @@ impl Stand {
     }
 
     async fn user(&self) -> UserRow {
-        self.user_with(PasswordHash::new("$argon2id$none")).await
+        self.user_called("ada").await
     }
 
-    async fn user_with(&self, password: PasswordHash) -> UserRow {
-        let user = NewUser { name: "ada".into(), role: Role::Admin, password };
+    async fn user_called(&self, name: &str) -> UserRow {
+        self.user_with(name, PasswordHash::new("$argon2id$none")).await
+    }
+
+    async fn user_with(&self, name: &str, password: PasswordHash) -> UserRow {
+        let user = NewUser { name: name.into(), role: Role::Admin, password };
         let created = self.auth.accounts.create_user(user, Actor::server()).await.unwrap();
         let UserCreated::Created(user) = created else { panic!("{created:?}") };
         user
@@ -49,6 +60,11 @@ impl Stand {
         let visitor = Visitor { client: None, label: String::new(), claimed: None, charged: Charged::default() };
         self.auth.begin(user, &visitor).await.unwrap()
     }
+}
+
+/// What a session is looked up by.
+fn key_of(begun: &Begun) -> Fingerprint {
+    secret::fingerprint(begun.cookie.to_str().unwrap().split(['=', ';']).nth(1).unwrap()).unwrap()
 }
 
 /// Somebody who has just sent a request that was charged.
@@ -76,9 +92,8 @@ fn in_memory(auth: &Auth) -> u64 {
 async fn a_password_that_nobody_had_time_to_judge_costs_no_try() {
     let stand = Stand::new(&ServerConfig::default()).await;
     let auth = &stand.auth;
-    let user = stand.user_with(auth.passwords.hash(&Secret::new("correct horse battery")).await.unwrap()).await;
-    let session = stand.begin(&user).await;
-    let key = secret::fingerprint(session.cookie.to_str().unwrap().split(['=', ';']).nth(1).unwrap()).unwrap();
+    let user = stand.user_with("ada", auth.passwords.hash(&Secret::new("correct horse battery")).await.unwrap()).await;
+    let key = key_of(&stand.begin(&user).await);
     let session = auth.sessions.load(key, &*auth.accounts).await.unwrap().unwrap();
     let caller = Caller { principal: Principal::Session(session), expired: false };
     let (right, wrong) = (Secret::new("correct horse battery"), Secret::new("wrong horse battery"));
@@ -104,6 +119,53 @@ async fn a_password_that_nobody_had_time_to_judge_costs_no_try() {
         assert_eq!(login(&wrong).await, (Err(Code::LoginFailed), false));
     }
     assert!(auth.throttle.charge(Rule::Login, Payer::Address(None)).is_err());
+}
+
+/// The store has room, since it was told of an end that this process was not; in memory there is none, since the ended one is in use.
+#[tokio::test]
+async fn a_login_that_fails_after_its_session_began_ends_it() {
+    let limits = Limits { sessions_max: 1, ..Limits::default() };
+    let stand = Stand::with(&ServerConfig::default(), limits).await;
+    let (auth, user) = (&stand.auth, stand.user().await);
+    let key = key_of(&stand.begin(&user).await);
+    let in_use = auth.sessions.load(key, &*auth.accounts).await.unwrap().unwrap();
+    assert!(auth.accounts.end_session(key, Actor::server()).await.unwrap());
+    let sessions = async || auth.accounts.account_usage().await.unwrap().sessions;
+    assert_eq!(auth.begin(&user, &visitor(auth)).await.unwrap_err().code(), Code::Busy);
+    assert_eq!(sessions().await, 0);
+    drop(in_use);
+    stand.begin(&user).await;
+    assert_eq!(sessions().await, 1);
+}
+
+/// One more than there are rows in memory; an event stream and a body under way hold what `alive` holds.
+#[tokio::test]
+async fn a_token_in_use_is_put_out_by_its_revocation_and_not_by_a_thousand_others() {
+    let stand = Stand::new(&ServerConfig::default()).await;
+    let auth = &stand.auth;
+    let mut callers = Vec::new();
+    for n in 0..TOKENS_KNOWN_MAX + 1 {
+        let name = format!("u{}", n / 50);
+        let found = auth.accounts.credentials(&name).await.unwrap();
+        let user = match found {
+            Some(found) => found.user,
+            None => stand.user_called(&name).await,
+        };
+        let hash = Fingerprint::of(&n.to_le_bytes());
+        let new = NewToken { user: user.id, name: "t".into(), shown: "s".into(), hash, scope: Scope::Run, ttl: None };
+        let created = auth.accounts.create_token(new, Actor::server()).await.unwrap();
+        assert!(matches!(created, TokenCreated::Created(_)), "{created:?}");
+        let caller = auth.tokens.load(hash, &*auth.accounts).await.unwrap().unwrap();
+        if callers.is_empty() {
+            callers.push(caller);
+        }
+    }
+    let counted = auth.tokens.counted().count();
+    assert_eq!((counted.entries, counted.evicted), (Some((TOKENS_KNOWN_MAX, TOKENS_KNOWN_MAX)), 1));
+    let first = callers.pop().unwrap();
+    assert!(!first.alive.is_cancelled());
+    auth.revoke_token(first.live.token.id, first.live.user.id, Actor::server()).await.unwrap();
+    assert!(first.alive.is_cancelled());
 }
 
 #[tokio::test]

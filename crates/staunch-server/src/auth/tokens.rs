@@ -9,7 +9,7 @@ use staunch_store::{Accounts, Fingerprint, LiveToken, TokenCreated, TokenId, Tok
 
 use super::Auth;
 use super::caller::{Caller, TokenCaller, role_of};
-use super::known::{Found, Known};
+use super::known::{Found, Known, NotPut};
 use super::session::left;
 use super::token::ApiToken;
 use super::visitor::Visitor;
@@ -56,8 +56,10 @@ impl ApiTokens {
             }
             let now = Instant::now();
             let ends = live.token.expires_at.and_then(|at| now.checked_add(left(at)));
-            if let Some((live, alive)) = self.known.put(key, live, now, ends, mark) {
-                return Ok(Some(TokenCaller { live, alive }));
+            match self.known.put(key, live, now, ends, mark) {
+                Ok((live, alive)) => return Ok(Some(TokenCaller { live, alive })),
+                Err(NotPut::Removed) => {}
+                Err(NotPut::Full) => break,
             }
         }
         Err(Refusal::new(Code::Busy).retry_after(Duration::from_secs(1)))
