@@ -22,7 +22,7 @@ pub struct Rates {
     pub password: Quota,
     /// E-mail by user. Nothing sends any yet.
     pub email: Quota,
-    /// Everything else of one address by callers that nobody knows.
+    /// Everything else of one address by callers that nobody knows. As much again for looking up what they show.
     pub api: Quota,
     /// Everything of one user by their sessions, or of one API token.
     pub api_token: Quota,
@@ -37,6 +37,9 @@ pub(crate) enum Rule {
     Password,
     Api,
     ApiToken,
+    /// Credentials that are not in memory. A bucket of their own, as large as `Api`: those that are good are given back, and the neighbours
+    /// of whoever has them, who come without any, spend nothing of it.
+    Lookup,
 }
 
 /// Who is charged.
@@ -67,7 +70,7 @@ struct Tables {
     limiter: Limiter,
 }
 
-const RULES: usize = 6;
+const RULES: usize = 7;
 /// 7,168 keys in 128 KiB: three times as many as there are sessions and tokens in memory, and four times what is to be expected of forms.
 const SETS: usize = 1 << 10;
 /// 57,344 addresses in 1 MiB.
@@ -114,6 +117,7 @@ impl Throttle {
             of("rate_password", "password", rates.password)?,
             of_address("rate_api", "api", rates.api, SETS_API)?,
             of("rate_api_token", "api_token", rates.api_token)?,
+            of_address("rate_lookup", "lookup", rates.api, SETS_API)?,
         ];
         Ok(Self { tables, clock: Box::new(Coarse::default()) })
     }

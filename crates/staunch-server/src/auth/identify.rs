@@ -203,9 +203,9 @@ async fn by_cookie(
         Some((key, Found::Good(live, alive))) => Some(SessionCaller { key, live, alive }),
         Some((key, Found::Stale)) => auth.sessions.load(key, &*auth.accounts).await?,
         Some((key, Found::Missing)) => {
-            let charge = auth.throttle.charge(Rule::Api, Payer::Address(client))?;
+            let charge = auth.throttle.charge(Rule::Lookup, Payer::Address(client))?;
             let found = auth.sessions.load(key, &*auth.accounts).await?;
-            settle(auth, charge, found.is_some(), told);
+            settle(auth, charge, found.is_some(), client, told)?;
             found
         }
         None => {
@@ -229,9 +229,9 @@ async fn by_token(
         Some((_, Found::Good(live, alive))) => Some(TokenCaller { live, alive }),
         Some((key, Found::Stale)) => auth.tokens.load(key, &*auth.accounts).await?,
         Some((key, Found::Missing)) => {
-            let charge = auth.throttle.charge(Rule::Api, Payer::Address(client))?;
+            let charge = auth.throttle.charge(Rule::Lookup, Payer::Address(client))?;
             let found = auth.tokens.load(key, &*auth.accounts).await?;
-            settle(auth, charge, found.is_some(), told);
+            settle(auth, charge, found.is_some(), client, told)?;
             found
         }
         None => {
@@ -243,13 +243,14 @@ async fn by_token(
     Ok(Caller { principal: Principal::Token(token), expired: false })
 }
 
-/// Whoever turned out to be somebody pays as that.
-fn settle(auth: &Auth, charge: Charge, good: bool, told: &mut Told) {
+/// Whoever turned out to be somebody pays as that; whoever did not has been looked for, and pays as nobody too.
+fn settle(auth: &Auth, charge: Charge, good: bool, client: Option<Client>, told: &mut Told) -> Result<(), Refusal> {
     if good {
         auth.throttle.refund(charge);
     } else {
-        told.add(auth, &charge);
+        told.add(auth, &auth.throttle.charge(Rule::Api, Payer::Address(client))?);
     }
+    Ok(())
 }
 
 /// A page of another site may link here. Anything else of it that reads would embed our answers, time them, or hold our streams.

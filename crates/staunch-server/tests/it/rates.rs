@@ -4,7 +4,7 @@ use serde_json::json;
 use staunch_engine::Limits;
 use staunch_server::{Rates, ServerConfig};
 
-use crate::accounts::{PASSWORD, Person, closed_with, generous, login};
+use crate::accounts::{PASSWORD, Person, closed_with, cookie, generous, login};
 use crate::bed::Bed;
 use crate::client::{Answer, call};
 
@@ -170,6 +170,37 @@ async fn strangers_have_few_requests_and_users_their_own() {
         assert!(answer.header("ratelimit").starts_with(&format!("\"api_token\";r={left};")), "{answer:?}");
     }
     refused(&root.get(at, "/api/v1/me").await, "api_token");
+    bed.close().await;
+}
+
+/// A session and a token that are not in memory: after a restart, a change of the password, an eviction.
+#[tokio::test]
+async fn strangers_spend_no_look_up_of_their_neighbours() {
+    let config = rates(|rates| rates.api = "3/1h".parse().unwrap());
+    let (bed, root) = closed_with(&[], Limits::default(), config).await;
+    let token = root.make_token(bed.address(), "read").await;
+    let bed = bed.reopen().await;
+    let at = bed.address();
+    for _ in 0..3 {
+        bed.get("/api/v1/me").await.problem(401, "unauthenticated");
+    }
+    refused(&bed.get("/api/v1/me").await, "api");
+    assert_eq!(root.get(at, "/api/v1/me").await.status, 200);
+    let change = json!({"current_password": PASSWORD, "new_password": "a better horse battery"});
+    let csrf = root.get(at, "/api/v1/csrf").await.json()["token"].as_str().unwrap().to_owned();
+    let root = Person { csrf: Some(csrf), ..root };
+    let changed = root.call(at, "PUT", "/api/v1/me/password", Some(&change)).await;
+    let root = Person { cookie: cookie(&changed), ..root };
+    for _ in 0..4 {
+        assert_eq!(root.get(at, "/api/v1/me").await.status, 200);
+        assert_eq!(Person::token(token["token"].as_str().unwrap()).get(at, "/api/v1/me").await.status, 200);
+    }
+    // Those who show what is not good spend theirs, and pay as strangers do.
+    let guess = Person { cookie: Some(format!("staunch_session={}", "a".repeat(43))), ..Person::default() };
+    for _ in 0..3 {
+        refused(&guess.get(at, "/api/v1/me").await, "api");
+    }
+    refused(&guess.get(at, "/api/v1/me").await, "lookup");
     bed.close().await;
 }
 
