@@ -87,7 +87,7 @@ limits! {
     body_bytes_max: u32 = 2 << 20, "bytes";
     /// Bodies of all HTTP requests in flight.
     bodies_bytes_max: u64 = 16 << 20, "bytes";
-    /// Open event streams.
+    /// Open event streams; one user has a quarter of them at most.
     streams_max: u32 = 256, "streams";
     /// Topics of one event stream.
     topics_per_stream_max: u32 = 16, "topics";

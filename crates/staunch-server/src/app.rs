@@ -8,12 +8,13 @@ use staunch_bounded::{Census, fault_point};
 use staunch_engine::Engine;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::auth::Auth;
+use crate::auth::{Auth, Caller};
 use crate::body::Bodies;
 use crate::bounds::{READS_MAX, Times};
 use crate::lookout::{Lookout, Rare};
 use crate::pressure::Rejected;
 use crate::problem::{Code, Refusal};
+use crate::sse::{Seat, Seats};
 use crate::tally::Tally;
 use crate::wire::Memory;
 
@@ -41,7 +42,7 @@ pub(crate) struct Face {
     pub(crate) rejected: Rejected,
     /// Watches what the process holds.
     pub(crate) lookout: Lookout,
-    streams: Arc<Semaphore>,
+    streams: Arc<Seats>,
     reads: Arc<Semaphore>,
 }
 
@@ -71,27 +72,23 @@ impl App {
             tally: Arc::new(Tally::default()),
             rejected: Rejected::default(),
             openapi,
-            streams: Arc::new(Semaphore::new(limits.streams_max as usize)),
+            streams: Seats::new(limits.streams_max as usize),
             reads: Arc::new(Semaphore::new(READS_MAX)),
             engine,
         }))
     }
 
-    /// A place among the event streams; it is free again when dropped.
-    pub(crate) fn stream(&self) -> Result<OwnedSemaphorePermit, Refusal> {
-        let permit = Arc::clone(&self.streams).try_acquire_owned().map_err(|_| {
-            let max = self.engine.limits().streams_max;
-            Refusal::new(Code::StreamsFull)
-                .detail(format_args!("at most {max} may be open"))
-                .retry_after(std::time::Duration::from_secs(5))
-        })?;
+    /// A seat among the event streams; it is free again when dropped.
+    pub(crate) fn stream(&self, caller: &Caller) -> Result<Seat, Refusal> {
+        let full = |none| Refusal::new(Code::StreamsFull).detail(none).retry_after(std::time::Duration::from_secs(5));
+        let seat = self.streams.take(caller.user_id()).map_err(full)?;
         self.tally.stream_opened();
-        Ok(permit)
+        Ok(seat)
     }
 
     /// Event streams open now.
     pub(crate) fn streams_open(&self) -> usize {
-        self.engine.limits().streams_max as usize - self.streams.available_permits()
+        self.streams.taken()
     }
 
     /// What the process holds. `fresh`: also look at once at what costs more than a census; in its turn, as it reads files.

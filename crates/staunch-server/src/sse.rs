@@ -8,9 +8,11 @@ mod follow;
 mod open;
 mod pace;
 mod page;
+mod seat;
 mod stream;
 #[cfg(test)]
 mod tests;
 mod topic;
 
 pub(crate) use open::open;
+pub(crate) use seat::{Seat, Seats};

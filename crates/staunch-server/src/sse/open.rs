@@ -15,8 +15,8 @@ use crate::problem::Refusal;
 /// Opens a stream of `topics`, going on after the event with the id `after`. It ends when the caller is not let in any more.
 pub(crate) async fn open(app: App, topics: &str, after: Option<&str>, caller: &Caller) -> Result<Response, Refusal> {
     let places = topic::places(topics, after, app.engine.limits().topics_per_stream_max as usize)?;
-    let permit = app.stream()?;
-    let stream = LiveStream::open(app, places, permit, caller.leaves()).await?;
+    let seat = app.stream(caller)?;
+    let stream = LiveStream::open(app, places, seat, caller.leaves()).await?;
     let body =
         unfold(stream, |mut stream| async move { stream.next().await.map(|bytes| (Ok::<_, Never>(bytes), stream)) });
     let headers = [

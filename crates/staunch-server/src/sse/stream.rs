@@ -2,12 +2,12 @@
 
 use bytes::Bytes;
 use futures_util::future::select_all;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep_until};
 
 use super::follow::Follow;
 use super::pace::Pace;
 use super::page::Page;
+use super::seat::Seat;
 use super::topic::{Mark, Topic};
 use crate::app::App;
 use crate::auth::Leaves;
@@ -27,7 +27,7 @@ pub(super) struct LiveStream {
     written: Instant,
     ended: bool,
     leaves: Leaves,
-    _permit: OwnedSemaphorePermit,
+    _seat: Seat,
 }
 
 impl LiveStream {
@@ -35,7 +35,7 @@ impl LiveStream {
     pub(super) async fn open(
         app: App,
         places: Vec<(Topic, Mark)>,
-        permit: OwnedSemaphorePermit,
+        seat: Seat,
         leaves: Leaves,
     ) -> Result<Self, Refusal> {
         let mut follows: Vec<Follow> = Vec::new();
@@ -59,7 +59,7 @@ impl LiveStream {
         let mut page = Page::new(marks, app.engine.limits().stream_bytes_max as usize / 2);
         page.retry(RETRY_MS);
         let pace = Pace::new(app.times.pace, now);
-        Ok(Self { app, topics, follows, page, pace, written: now, ended: false, leaves, _permit: permit })
+        Ok(Self { app, topics, follows, page, pace, written: now, ended: false, leaves, _seat: seat })
     }
 
     /// What to write next; `None` when the stream is over: its topics are, the caller's session is, the server stops, or the store failed.

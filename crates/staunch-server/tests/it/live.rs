@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use serde_json::json;
 use staunch_engine::Limits;
+use staunch_server::ServerConfig;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use crate::accounts::{Person, closed_with, generous};
 use crate::bed::{Bed, until};
 use crate::client::{Event, Live, names, text};
 
@@ -186,6 +188,40 @@ async fn streams_have_a_bound_and_come_back_to_zero() {
         }
     });
     drop((two, third.await.expect("the place is free again")));
+    until("nobody watches", || bed.engine.feed().is_empty()).await;
+    bed.close().await;
+}
+
+#[tokio::test]
+async fn one_user_has_a_quarter_of_all_streams() {
+    let limits = Limits { streams_max: 8, ..Limits::default() };
+    let config = ServerConfig { rates: generous(), ..ServerConfig::default() };
+    let (bed, root) = closed_with(&[("nap", "steps: [{ id: nap, run: sleep 1000 }]")], limits, config).await;
+    let at = bed.address();
+    root.user(at, "vi", "viewer").await;
+    let vi = Person::login(at, "vi").await;
+    let answer = root.post(at, "/api/v1/workflows/nap/runs", &json!({})).await.json();
+    let topics = format!("run:{}", answer["id"].as_str().unwrap());
+    let bearer = format!("Bearer {}", vi.make_token(at, "read").await["token"].as_str().unwrap());
+    let (by_cookie, by_token) = ([("cookie", vi.cookie.as_deref().unwrap())], [("authorization", bearer.as_str())]);
+    let one = Live::open_as(at, &topics, None, &by_cookie).await.unwrap();
+    let two = Live::open_as(at, &topics, None, &by_token).await.unwrap();
+    for headers in [&by_cookie, &by_token] {
+        let Err(refused) = Live::open_as(at, &topics, None, headers).await else { panic!("a third was opened") };
+        assert_eq!(refused.problem(503, "streams_full")["detail"], "at most 2 of one user may be open");
+        assert_eq!(refused.header("retry-after"), "5");
+    }
+    let others = Live::open_as(at, &topics, None, &[("cookie", root.cookie.as_deref().unwrap())]).await.unwrap();
+    drop(one);
+    let third = timeout(crate::bed::LONG, async {
+        loop {
+            match Live::open_as(at, &topics, None, &by_cookie).await {
+                Ok(live) => return live,
+                Err(_) => tokio::time::sleep(Duration::from_millis(1)).await,
+            }
+        }
+    });
+    drop((two, others, third.await.expect("the place is free again")));
     until("nobody watches", || bed.engine.feed().is_empty()).await;
     bed.close().await;
 }
