@@ -167,7 +167,10 @@ impl Auth {
     ) -> Result<u64, Refusal> {
         self.see_through(move |accounts, sessions, _| async move {
             let revoked = accounts.revoke_sessions(user, keep, actor).await;
-            sessions.forget_user(user, keep);
+            // Not if there was none: each removal makes all who are asking the store ask once more, and this may be asked for without end.
+            if !matches!(revoked, Ok(0)) {
+                sessions.forget_user(user, keep);
+            }
             revoked
         })
         .await

@@ -161,7 +161,7 @@ fn age(then: Timestamp) -> Duration {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
-    use staunch_store::{Role, SessionRow, UserRow};
+    use staunch_store::{Actor, Role, SessionRow, UserRow};
     use uuid::Uuid;
 
     use super::*;
@@ -191,11 +191,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_strangers_cookie_undoes_no_check_of_another() {
+    async fn what_removes_nothing_undoes_no_check() {
         let Stand { auth, .. } = &Stand::new(&ServerConfig::default()).await;
         let (known, now) = (&auth.sessions.known, Instant::now());
         let mark = known.mark();
         assert!(auth.sessions.load(Fingerprint::of(b"stranger"), &*auth.accounts).await.unwrap().is_none());
+        let nobody = UserId(Uuid::from_u128(1));
+        assert_eq!(auth.revoke_sessions(nobody, None, Actor::server()).await.unwrap(), 0);
         assert!(known.put(Fingerprint::of(b"1"), live(1), now, None, mark).is_ok());
         auth.sessions.forget(Fingerprint::of(b"another"));
         assert!(known.put(Fingerprint::of(b"2"), live(2), now, None, mark).is_err(), "a removal does");

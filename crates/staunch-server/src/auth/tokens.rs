@@ -128,3 +128,19 @@ impl Auth {
         }
     }
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::auth::tests::Stand;
+    use crate::config::ServerConfig;
+
+    #[tokio::test]
+    async fn a_strangers_token_undoes_no_check() {
+        let Stand { auth, .. } = &Stand::new(&ServerConfig::default()).await;
+        let mark = auth.tokens.known.mark();
+        assert!(auth.tokens.load(Fingerprint::of(b"stranger"), &*auth.accounts).await.unwrap().is_none());
+        assert_eq!(auth.tokens.known.mark(), mark);
+    }
+}
