@@ -86,10 +86,16 @@ impl Auth {
         let begun = self
             .see_through(move |accounts, sessions, _| async move {
                 let begun = accounts.begin_session(session, actor.clone()).await?;
-                if let (SessionBegun::Begun(_), Some(claimed)) = (&begun, claimed)
-                    && accounts.end_session(claimed, actor).await?
-                {
-                    sessions.forget(claimed);
+                if let (SessionBegun::Begun(_), Some(claimed)) = (&begun, claimed) {
+                    let ended = accounts.end_session(claimed, actor.clone()).await;
+                    if !matches!(ended, Ok(false)) {
+                        sessions.forget(claimed);
+                    }
+                    if let Err(error) = ended {
+                        // What the store says to this is what it says already, or it is done.
+                        let _ended = accounts.end_session(key, actor).await;
+                        return Err(error);
+                    }
                 }
                 Ok(begun)
             })
@@ -152,8 +158,8 @@ impl Auth {
         Ok(())
     }
 
-    /// Sees to it that the caller gives the password again, where that is needed. Few tries an hour; only one that
-    /// is judged wrong counts, and one that is hung up on, as for [`Auth::login`].
+    /// Sees to it that the caller gives the password again, where that is needed. Few tries an hour; only one that is
+    /// judged wrong counts, and one that is hung up on, as for [`Auth::login`].
     ///
     /// # Errors
     /// 403 `password_needed` or `wrong_password`, 409 `no_session`, 429.
