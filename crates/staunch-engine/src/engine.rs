@@ -363,8 +363,9 @@ impl Engine {
         }
     }
 
-    /// Cancels the run that holds the most memory for its steps, of those that hold `least` bytes or more; one that was told to stop already, and does not, is killed if there is
-    /// no other. Its events say `run_memory_limit`. Returns which it was; `None` if no such run does. Blocks a thread for some milliseconds.
+    /// Cancels the run that holds the most memory for its steps, of those that hold `least` bytes or more; one that was told to stop
+    /// already, and does not, is killed if there is no other. Its events say `run_memory_limit`. Returns which it was; `None` if there
+    /// is no such run. Blocks a thread for some milliseconds.
     pub async fn shed(&self, least: u64) -> Option<RunId> {
         self.inner.shed(least).await
     }
