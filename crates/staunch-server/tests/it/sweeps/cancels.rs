@@ -7,15 +7,14 @@ use staunch_leak::fault::{Blame, Broken, Cut, CutShort, all_cancellations};
 use staunch_server::{ServerConfig, router};
 use staunch_store::{Accounts, Actor};
 use std::sync::Arc;
+use std::time::Instant;
 use tower::ServiceExt;
 
 use crate::accounts::{PASSWORD, Person, generous};
+use crate::bed::LONG;
 use crate::growth::world::World;
 
 const TALK: &str = "steps: [{ id: talk, run: seq 1 200 }]";
-/// How often a handler is given the chance to wait.
-const TRIES: usize = 50;
-
 /// A request to the routes, without a socket.
 #[derive(Clone)]
 struct Asked {
@@ -63,10 +62,12 @@ impl World {
                 cut
             })
         };
-        for _ in 0..TRIES {
+        let begun = Instant::now();
+        while begun.elapsed() < LONG {
             match all_cancellations(&self.options(), run, make, || {}) {
-                // A reader of the store may answer so soon that nothing was waited for.
-                Err(Broken { blame: Blame::NoPoints, .. }) => {}
+                // A reader of the store may answer so soon that nothing was waited for; on a busy machine, again and again, as whoever is
+                // woken is let run first.
+                Err(Broken { blame: Blame::NoPoints, .. }) => std::thread::yield_now(),
                 Err(broken) => panic!("{} {}: {broken}", asked.method, asked.path),
                 Ok(_) => return,
             }
