@@ -6,7 +6,6 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::LOCATION;
 use serde::Deserialize;
-use staunch_store::UserChange;
 use utoipa::IntoParams;
 
 use super::openapi::Problems;
@@ -43,7 +42,8 @@ pub(super) async fn list_users(
     Ok(Json(UserPage { items: page.items.iter().map(User::from).collect(), next_cursor }))
 }
 
-/// Makes a user. The first one must be an admin, and ends the time in which everybody on this machine is one.
+/// Makes a user. The first one must be an admin, and ends the time in which everybody on this machine is one. A session gives its user's
+/// password again.
 #[utoipa::path(
     post, path = "/users", tag = "accounts",
     request_body(content = NewUser, content_type = "application/json"),
@@ -56,8 +56,7 @@ pub(super) async fn create_user(
     request: Request,
 ) -> Result<Response, Refusal> {
     let asked = app.bodies.json::<NewUser>(request, CREDENTIALS_BYTES_MAX).await?.value;
-    let actor = caller.actor(&visitor);
-    let user = app.auth.create_user(&asked.name, asked.role.into(), &asked.password, actor, &caller).await?;
+    let user = app.auth.create_user(&asked, &caller, &visitor).await?;
     let location = format!("/api/v1/users/{}", user.name);
     Ok((StatusCode::CREATED, [(LOCATION, location)], Json(User::from(&user))).into_response())
 }
@@ -72,7 +71,8 @@ pub(super) async fn show_user(State(app): State<App>, Segments(name): Segments<S
     Ok(Json(User::from(&app.auth.user(&name).await?)))
 }
 
-/// Changes a user's role or password, disables them, or enables them. Their sessions end, but for the one that asks.
+/// Changes a user's role or password, disables them, or enables them. Their sessions end, but for the one that asks. To set a password, to
+/// raise a role and to enable, a session gives its user's password again.
 #[utoipa::path(
     patch, path = "/users/{name}", tag = "accounts",
     params(("name" = String, Path, description = "The user's name, in any case.")),
@@ -87,15 +87,7 @@ pub(super) async fn change_user(
     request: Request,
 ) -> Result<Json<User>, Refusal> {
     let asked = app.bodies.json::<UserPatch>(request, CREDENTIALS_BYTES_MAX).await?.value;
-    let user = app.auth.user(&name).await?;
-    let password = match &asked.password {
-        Some(password) => Some(app.auth.passwords.hash(password).await?),
-        None => None,
-    };
-    let own = caller.session().filter(|session| session.live.user.id == user.id);
-    let keep = own.map(|session| session.live.session.handle);
-    let change = UserChange { role: asked.role.map(Into::into), disabled: asked.disabled, password, keep };
-    let changed = app.auth.change_user(user.id, change, caller.actor(&visitor)).await?;
+    let changed = app.auth.patch_user(&name, &asked, &caller, &visitor).await?;
     Ok(Json(User::from(&changed)))
 }
 

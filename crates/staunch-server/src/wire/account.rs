@@ -53,6 +53,9 @@ pub struct NewUser {
     pub role: Role,
     /// 12 to 256 bytes of UTF-8, compared as they are: no Unicode normalisation is applied.
     pub password: Secret,
+    /// The password of whoever asks, if they ask with a session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub current_password: Option<Secret>,
 }
 
 /// What is to change of a user. A password, another role, or being disabled ends their sessions.
@@ -68,6 +71,9 @@ pub struct UserPatch {
     /// Their new password, as for a new user.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password: Option<Secret>,
+    /// The password of whoever asks, if they ask with a session for a password, a higher role or an end of being kept out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub current_password: Option<Secret>,
 }
 
 impl Role {

@@ -106,7 +106,8 @@ impl Person {
 
     /// Makes a user with [`PASSWORD`].
     pub(crate) async fn user(&self, at: SocketAddr, name: &str, role: &str) {
-        let answer = self.post(at, "/api/v1/users", &json!({"name": name, "role": role, "password": PASSWORD})).await;
+        let body = json!({"name": name, "role": role, "password": PASSWORD, "current_password": PASSWORD});
+        let answer = self.post(at, "/api/v1/users", &body).await;
         assert_eq!(answer.status, 201, "{answer:?}");
     }
 

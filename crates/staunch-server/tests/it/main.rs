@@ -17,6 +17,7 @@ mod memory;
 mod metrics;
 mod pages;
 mod pressure;
+mod proofs;
 mod rates;
 mod secrets;
 mod sessions;

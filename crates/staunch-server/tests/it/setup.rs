@@ -76,9 +76,13 @@ async fn the_server_is_closed_from_the_first_admin_on_without_a_restart() {
     root.call(at, "DELETE", "/api/v1/users/root", None).await.problem(409, "last_admin");
     let off = json!({"disabled": true});
     root.call(at, "PATCH", "/api/v1/users/root", Some(&off)).await.problem(409, "last_admin");
-    root.post(at, "/api/v1/users", &json!({"name": "ROOT", "role": "viewer", "password": PASSWORD}))
-        .await
-        .problem(409, "user_exists");
+    root.post(
+        at,
+        "/api/v1/users",
+        &json!({"name": "ROOT", "role": "viewer", "password": PASSWORD, "current_password": PASSWORD}),
+    )
+    .await
+    .problem(409, "user_exists");
     for name in ["", "a b", "-a", "ä"] {
         let body = json!({"name": name, "role": "viewer", "password": PASSWORD});
         root.post(at, "/api/v1/users", &body).await.problem(422, "invalid_name");

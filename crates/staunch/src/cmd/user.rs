@@ -34,7 +34,7 @@ fn create(arguments: &UserCreate, all: &AllFlags, terminal: &mut Terminal) -> Re
     client.confide("the password")?;
     let (name, role) = (&arguments.name, wire::Role::from(arguments.role));
     let password = new_password(arguments.password.password_file.as_deref(), name, terminal)?;
-    let user = client.create_user(&NewUser { name: name.clone(), role, password })?;
+    let user = client.create_user(&NewUser { name: name.clone(), role, password, current_password: None })?;
     if arguments.json.json {
         terminal.json(&user)?;
         return Ok(Exit::Ok);
@@ -71,7 +71,7 @@ fn change(arguments: &UserChange, all: &AllFlags, terminal: &mut Terminal) -> Re
         None
     };
     let disabled = (arguments.disable || arguments.enable).then_some(arguments.disable);
-    let change = UserPatch { role: arguments.role.map(wire::Role::from), disabled, password };
+    let change = UserPatch { role: arguments.role.map(wire::Role::from), disabled, password, current_password: None };
     let user = client.change_user(&arguments.name, &change)?;
     say(&user, arguments.json, terminal)
 }

@@ -169,7 +169,12 @@ impl Own {
     /// Makes the admin, and the token that all but logins use. From then on nobody else on this machine gets in.
     fn admit(&self) -> Result<Secret, Failure> {
         let open = self.client()?;
-        let user = NewUser { name: USER.to_owned(), role: Role::Admin, password: self.password.clone() };
+        let user = NewUser {
+            name: USER.to_owned(),
+            role: Role::Admin,
+            password: self.password.clone(),
+            current_password: None,
+        };
         open.create_user(&user)?;
         let session = open.log_in(USER, &self.password)?;
         let new = NewToken {
