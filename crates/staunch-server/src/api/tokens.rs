@@ -21,7 +21,7 @@ pub(super) async fn list_my_tokens(State(app): State<App>, caller: Caller) -> Re
     Ok(Json(TokenList { items: rows.iter().map(Token::from).collect() }))
 }
 
-/// Makes a token of the caller. It is shown this once.
+/// Makes a token of the caller. It is shown this once. One that is made with a token expires with that one at the latest.
 #[utoipa::path(
     post, path = "/me/tokens", tag = "accounts",
     request_body(content = NewToken, content_type = "application/json"),

@@ -30,7 +30,7 @@ pub(crate) enum Need {
     /// This role or a higher one.
     Role(Role),
     /// Any role, and more than a token that only looks: whoever found such a token must not end its user's sessions nor revoke their
-    /// other tokens.
+    /// other tokens, and must not guess their password, which would use up their tries.
     Own,
 }
 
@@ -104,12 +104,12 @@ rows! {
     POST "/api/v1/logout" VIEWER;
     GET "/api/v1/me" VIEWER;
     GET "/api/v1/csrf" VIEWER;
-    PUT "/api/v1/me/password" VIEWER;
+    PUT "/api/v1/me/password" Need::Own;
     GET "/api/v1/me/sessions" VIEWER;
     DELETE "/api/v1/me/sessions" Need::Own;
     DELETE "/api/v1/me/sessions/{handle}" Need::Own;
     GET "/api/v1/me/tokens" VIEWER;
-    POST "/api/v1/me/tokens" VIEWER;
+    POST "/api/v1/me/tokens" Need::Own;
     DELETE "/api/v1/me/tokens/{id}" Need::Own;
     GET "/api/v1/workflows" VIEWER;
     POST "/api/v1/workflows/validate" VIEWER;
@@ -185,7 +185,7 @@ pub(crate) async fn pass(State(app): State<App>, caller: Caller, request: Reques
     let least = match need {
         Need::Role(least) => least,
         Need::Own if caller.only_looks() => {
-            let why = "it takes a session, or a token of scope run";
+            let why = "it takes a session, or a token that may do more than look";
             return Refusal::new(Code::Forbidden).detail(why).into_response();
         }
         Need::Own => Role::Viewer,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use http::request::Parts;
-use staunch_store::{Actor, Fingerprint, LiveSession, LiveToken, Role, Scope, UserId, UserRow, Via};
+use staunch_store::{Actor, Fingerprint, LiveSession, LiveToken, Role, Scope, Timestamp, UserId, UserRow, Via};
 use tokio_util::sync::CancellationToken;
 
 use super::known::Alive;
@@ -134,12 +134,20 @@ impl Caller {
     }
 
     /// Whether the caller proves enough to do without giving the password again: on this machine before there is an admin, or with a
-    /// token of scope admin.
+    /// token of scope admin whose user is one.
     pub(crate) fn needs_no_password(&self) -> bool {
         match &self.principal {
             Principal::Local(_) => true,
-            Principal::Token(token) => token.live.token.scope == Scope::Admin,
+            Principal::Token(_) => self.role() == Some(Role::Admin),
             Principal::Nobody | Principal::Session(_) => false,
+        }
+    }
+
+    /// When what they make ends at the latest; `None`: it may stay. A session has given the password for it.
+    pub(crate) fn ends_at(&self) -> Option<Timestamp> {
+        match &self.principal {
+            Principal::Token(token) => token.live.token.expires_at,
+            Principal::Nobody | Principal::Local(_) | Principal::Session(_) => None,
         }
     }
 

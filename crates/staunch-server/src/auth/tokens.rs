@@ -87,7 +87,7 @@ impl ApiTokens {
 }
 
 impl Auth {
-    /// Makes a token of the caller.
+    /// Makes a token of the caller. One that a token makes ends with it at the latest.
     ///
     /// # Errors
     /// 400 for a name or a life that cannot be, 403 for more than the caller may, 409 `no_session` or `tokens_full`; as
@@ -119,6 +119,7 @@ impl Auth {
             shown: token.shown().to_owned(),
             hash: token.fingerprint(),
             scope,
+            no_later: caller.ends_at(),
             ttl: asked.expires_in_days.map(|days| Duration::from_secs(u64::from(days) * 86_400)),
         };
         match self.accounts.create_token(new, caller.actor(visitor)).await? {

@@ -27,7 +27,7 @@ pub struct NewToken {
     pub name: String,
     /// What it may be used for; never more than its user's role.
     pub scope: Scope,
-    /// It expires after so many days, 1 to 3660; never if null or left out.
+    /// It expires after so many days, 1 to 3660; never if null or left out. Not later than the token that makes it.
     #[serde(default)]
     pub expires_in_days: Option<u32>,
     /// The user's password; a token of scope admin may leave it out.

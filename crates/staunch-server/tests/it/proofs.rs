@@ -1,8 +1,10 @@
 //! What a stolen cookie or a token that was found may not do: make what outlives it.
 
 use serde_json::{Value, json};
+use staunch_engine::Limits;
+use staunch_server::ServerConfig;
 
-use crate::accounts::{PASSWORD, closed, login};
+use crate::accounts::{PASSWORD, Person, closed, closed_with, generous, login};
 
 const NEW: &str = "a better horse battery";
 const WRONG: &str = "wrong horse battery";
@@ -47,5 +49,71 @@ async fn a_cookie_alone_makes_nothing_that_outlives_it() {
     }
     assert_eq!(login(at, "root", NEW).await.status, 200);
     assert_eq!(login(at, "eve", NEW).await.status, 200);
+    bed.close().await;
+}
+
+/// A user with this role, and the text of a token that was made while they were an admin.
+async fn demoted(root: &Person, at: std::net::SocketAddr, name: &str, role: &str) -> Person {
+    root.user(at, name, "admin").await;
+    let token = Person::login(at, name).await.make_token(at, "admin").await;
+    let path = format!("/api/v1/users/{name}");
+    assert_eq!(root.call(at, "PATCH", &path, Some(&json!({"role": role}))).await.status, 200);
+    Person::token(token["token"].as_str().unwrap())
+}
+
+#[tokio::test]
+async fn a_token_of_who_is_no_admin_any_more_proves_nothing() {
+    let (bed, root) = closed(&[]).await;
+    let at = bed.address();
+    for (name, role, code) in [("vi", "viewer", "forbidden"), ("op", "operator", "password_needed")] {
+        let token = demoted(&root, at, name, role).await;
+        let change = json!({"new_password": NEW});
+        token.call(at, "PUT", "/api/v1/me/password", Some(&change)).await.problem(403, code);
+        let new = json!({"name": "t", "scope": "read"});
+        token.post(at, "/api/v1/me/tokens", &new).await.problem(403, code);
+        assert_eq!(login(at, name, PASSWORD).await.status, 200);
+    }
+    bed.close().await;
+}
+
+#[tokio::test]
+async fn a_token_that_only_looks_guesses_no_password_and_spends_no_quota() {
+    let mut config = ServerConfig { rates: generous(), ..ServerConfig::default() };
+    config.rates.password = "1/1h".parse().unwrap();
+    let (bed, root) = closed_with(&[], Limits::default(), config).await;
+    let at = bed.address();
+    let read = Person::token(root.make_token(at, "read").await["token"].as_str().unwrap());
+    let change = json!({"current_password": WRONG, "new_password": NEW});
+    let new = json!({"name": "t", "scope": "read", "current_password": WRONG});
+    for _ in 0..2 {
+        read.call(at, "PUT", "/api/v1/me/password", Some(&change)).await.problem(403, "forbidden");
+        read.post(at, "/api/v1/me/tokens", &new).await.problem(403, "forbidden");
+    }
+    root.make_token(at, "run").await;
+    bed.close().await;
+}
+
+#[tokio::test]
+async fn a_token_ends_with_the_one_that_made_it_at_the_latest() {
+    let (bed, root) = closed(&[]).await;
+    let at = bed.address();
+    let path = "/api/v1/me/tokens";
+    let maker = json!({"name": "m", "scope": "admin", "expires_in_days": 10, "current_password": PASSWORD});
+    let maker = root.post(at, path, &maker).await.json();
+    let ends = maker["expires_at"].as_str().unwrap();
+    let token = Person::token(maker["token"].as_str().unwrap());
+    // Both days begin later than the maker's, if only by a millisecond.
+    for (days, capped) in [(json!(9), false), (json!(10), true), (json!(11), true), (json!(null), true)] {
+        let made = token.post(at, path, &json!({"name": "t", "scope": "admin", "expires_in_days": days})).await.json();
+        let made = made["expires_at"].as_str().unwrap_or_else(|| panic!("{days}: {made}"));
+        assert_eq!(made == ends, capped, "{days}: {made} and {ends}");
+        assert!(made <= ends, "{days}: {made} and {ends}");
+    }
+    let endless = Person::token(root.make_token(at, "admin").await["token"].as_str().unwrap());
+    let made = endless.post(at, path, &json!({"name": "t", "scope": "admin"})).await.json();
+    assert_eq!(made["expires_at"], json!(null));
+    // A session has given the password, and makes what it likes.
+    let made = root.post(at, path, &json!({"name": "t", "scope": "admin", "current_password": PASSWORD})).await.json();
+    assert_eq!(made["expires_at"], json!(null));
     bed.close().await;
 }

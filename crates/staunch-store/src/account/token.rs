@@ -36,6 +36,8 @@ pub struct NewToken {
     pub scope: Scope,
     /// It expires after this long; `None`: never.
     pub ttl: Option<Duration>,
+    /// It expires then at the latest, whatever `ttl` says: when what made it does.
+    pub no_later: Option<Timestamp>,
 }
 
 /// What became of a token to be remembered.

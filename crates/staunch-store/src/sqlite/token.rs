@@ -66,6 +66,7 @@ pub(super) fn create(turn: &mut Turn<'_>, new: &NewToken, actor: &Actor) -> Resu
     if of_user >= signed(limit) {
         return Ok(TokenCreated::Full { limit });
     }
+    let asked = new.ttl.map(|ttl| Timestamp(turn.now.0.saturating_add(session::span(ttl))));
     let row = TokenRow {
         id: TokenId::generate(),
         user: user.id,
@@ -73,7 +74,7 @@ pub(super) fn create(turn: &mut Turn<'_>, new: &NewToken, actor: &Actor) -> Resu
         shown: new.shown.clone(),
         scope: new.scope,
         created_at: turn.now,
-        expires_at: new.ttl.map(|ttl| Timestamp(turn.now.0.saturating_add(session::span(ttl)))),
+        expires_at: asked.into_iter().chain(new.no_later).min(),
         last_used_at: None,
     };
     let expires_at = row.expires_at.map(|at| at.0);

@@ -23,7 +23,7 @@ pub(super) fn failure(base: &str, answer: Response<Body>, nobody: bool) -> Failu
     let Some(problem) = problem else {
         // Something between us and a server, or no Staunch server at all.
         let failure = Failure::new(exit(status, ""), format!("{base} answered {status}"));
-        return allowed(status, "", nobody).into_iter().fold(failure, Failure::hint);
+        return allowed(status, "", "", nobody).into_iter().fold(failure, Failure::hint);
     };
     let mut message = match problem.detail {
         Some(detail) if LEANING.contains(&problem.code.as_str()) => format!("{}: {detail}", problem.title),
@@ -43,12 +43,15 @@ pub(super) fn failure(base: &str, answer: Response<Body>, nobody: bool) -> Failu
     let failure = Failure::new(exit(status, &problem.code), message);
     match wait {
         Some(seconds) if status != StatusCode::OK => failure.hint(format!("try again in {seconds} s")),
-        _ => allowed(status, &problem.code, nobody).into_iter().fold(failure, Failure::hint),
+        _ => {
+            let path = problem.instance.as_deref().unwrap_or_default();
+            allowed(status, &problem.code, path, nobody).into_iter().fold(failure, Failure::hint)
+        }
     }
 }
 
 /// What to do about a request that is not allowed.
-fn allowed(status: StatusCode, code: &str, nobody: bool) -> Option<&'static str> {
+fn allowed(status: StatusCode, code: &str, path: &str, nobody: bool) -> Option<&'static str> {
     match (status.as_u16(), code) {
         // The password was wrong, and that is all there is to say.
         (401, "login_failed") => None,
@@ -57,7 +60,7 @@ fn allowed(status: StatusCode, code: &str, nobody: bool) -> Option<&'static str>
              (if there is no user yet, open the link first that the server printed and keeps in `setup-link` in its data directory)",
         ),
         (401, _) => Some("the token is mistyped, expired or revoked, or its user is kept out"),
-        (403, "password_needed") => {
+        (403, "password_needed" | "forbidden") if path.ends_with("/me/tokens") => {
             Some("only a token of scope admin makes tokens by itself; --login NAME asks for the password")
         }
         (403, "forbidden") => Some("the token's scope or its user's role is too small for this"),

@@ -62,6 +62,7 @@ macro_rules! accounts_conformance {
                 a_token_reads_back_with_its_user,
                 tokens_of_a_user_are_bounded_below_at_over_and_back,
                 a_token_expires_at_its_time_and_not_before,
+                a_token_expires_no_later_than_it_may,
                 tokens_that_expired_make_room,
                 a_disabled_user_has_no_token,
                 a_use_is_written_once_a_minute,

@@ -70,6 +70,7 @@ pub(crate) fn new_token(user: &UserRow, number: u64) -> NewToken {
         hash: key(number),
         scope: Scope::Run,
         ttl: None,
+        no_later: None,
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use staunch_store::{AccountLimits, NewToken, Role, Scope, StoreError, TokenCreated, TokenId, UserChange, UserId};
+use staunch_store::{
+    AccountLimits, NewToken, Role, Scope, StoreError, Timestamp, TokenCreated, TokenId, UserChange, UserId,
+};
 
 use super::subject::{LIMITS, MS, Make, actor, key, new_token};
 
@@ -61,6 +63,23 @@ pub(crate) async fn a_token_expires_at_its_time_and_not_before(make: Make) {
     assert!(!s.works(1).await && !s.accounts.touch_token(row.id).await.unwrap());
     assert!(s.works(2).await && s.works(3).await);
     assert_eq!(s.accounts.tokens(ada.id).await.unwrap().len(), 2);
+}
+
+pub(crate) async fn a_token_expires_no_later_than_it_may(make: Make) {
+    let s = make(LIMITS);
+    let ada = s.user("ada", Role::Viewer).await;
+    let no_later = Some(Timestamp(ada.created_at.0 + 86_400_000));
+    for (number, ttl, ends) in [
+        (1, Some(TTL - MS), 86_399_999),
+        (2, Some(TTL), 86_400_000),
+        (3, Some(TTL + MS), 86_400_000),
+        (4, None, 86_400_000),
+        (5, Some(Duration::MAX), 86_400_000),
+    ] {
+        let row = s.token(NewToken { ttl, no_later, ..new_token(&ada, number) }).await;
+        assert_eq!(row.expires_at.map(|at| at.0 - ada.created_at.0), Some(ends), "{ttl:?}");
+        assert_eq!(s.accounts.token(key(number)).await.unwrap().unwrap().token.expires_at, row.expires_at);
+    }
 }
 
 pub(crate) async fn tokens_that_expired_make_room(make: Make) {
