@@ -128,8 +128,9 @@ impl Auth {
     }
 
     /// Changes accounts in a task of its own, so that what must be forgotten in memory is forgotten also if the client hangs up between
-    /// the store's commit and that.
-    async fn see_through<T, F, C>(&self, change: C) -> Result<T, Refusal>
+    /// the store's commit and that. Whoever asks for it may have been let in long ago, before a body came and a password was hashed: if
+    /// they are out by now, nothing is changed.
+    async fn see_through<T, F, C>(&self, caller: &Caller, change: C) -> Result<T, Refusal>
     where
         T: Send + 'static,
         F: Future<Output = Result<T, StoreError>> + Send + 'static,
@@ -141,16 +142,19 @@ impl Auth {
             return Err(Refusal::new(Code::Stopping).retry_after(Duration::from_secs(5)));
         }
         let change = change(Arc::clone(&self.accounts), Arc::clone(&self.sessions), Arc::clone(&self.tokens));
+        let caller = caller.clone();
         let task = self.tasks.spawn(Kind::Account, async move {
             let done = match fault_point!("server.account") {
-                Ok(()) => change.await,
-                Err(fault) => Err(StoreError::Failed(fault.to_string())),
+                // Here, after all that is waited for, and right before the store's turn.
+                Ok(()) if caller.is_out() => Err(caller.put_out()),
+                Ok(()) => change.await.map_err(Refusal::from),
+                Err(fault) => Err(StoreError::Failed(fault.to_string()).into()),
             };
             drop(room);
             done
         });
         match task.await {
-            Ok(Some(done)) => Ok(done?),
+            Ok(Some(done)) => done,
             _ => Err(Refusal::internal("a task panicked, or the runtime is going down")),
         }
     }

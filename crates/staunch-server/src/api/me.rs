@@ -93,7 +93,7 @@ pub(super) async fn end_my_sessions(
 ) -> Result<Json<SessionsEnded>, Refusal> {
     let user = caller.user_id().ok_or_else(|| Refusal::new(Code::NoSession))?;
     let keep = caller.session().map(|session| session.live.session.handle);
-    let ended = app.auth.revoke_sessions(user, keep, caller.actor(&visitor)).await?;
+    let ended = app.auth.revoke_sessions(user, keep, &caller, &visitor).await?;
     Ok(Json(SessionsEnded { ended }))
 }
 
@@ -110,6 +110,6 @@ pub(super) async fn end_my_session(
     Segments(handle): Segments<String>,
 ) -> Result<StatusCode, Refusal> {
     let user = caller.user_id().ok_or_else(|| Refusal::new(Code::NoSession))?;
-    app.auth.revoke_session(user, handle.parse()?, caller.actor(&visitor)).await?;
+    app.auth.revoke_session(user, handle.parse()?, &caller, &visitor).await?;
     Ok(StatusCode::NO_CONTENT)
 }

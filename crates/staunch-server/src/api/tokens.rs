@@ -58,6 +58,6 @@ pub(super) async fn revoke_my_token(
     Segments(id): Segments<String>,
 ) -> Result<StatusCode, Refusal> {
     let user = caller.user_id().ok_or_else(|| Refusal::new(Code::NoSession))?;
-    app.auth.revoke_token(id.parse()?, user, caller.actor(&visitor)).await?;
+    app.auth.revoke_token(id.parse()?, user, &caller, &visitor).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -104,7 +104,7 @@ pub(super) async fn delete_user(
     Segments(name): Segments<String>,
 ) -> Result<StatusCode, Refusal> {
     let user = app.auth.user(&name).await?;
-    app.auth.delete_user(user.id, caller.actor(&visitor)).await?;
+    app.auth.delete_user(user.id, &caller, &visitor).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -139,7 +139,7 @@ pub(super) async fn end_user_sessions(
     Segments(name): Segments<String>,
 ) -> Result<Json<SessionsEnded>, Refusal> {
     let user = app.auth.user(&name).await?;
-    let ended = app.auth.revoke_sessions(user.id, None, caller.actor(&visitor)).await?;
+    let ended = app.auth.revoke_sessions(user.id, None, &caller, &visitor).await?;
     Ok(Json(SessionsEnded { ended }))
 }
 
@@ -172,6 +172,6 @@ pub(super) async fn revoke_user_token(
     Segments((name, id)): Segments<(String, String)>,
 ) -> Result<StatusCode, Refusal> {
     let user = app.auth.user(&name).await?;
-    app.auth.revoke_token(id.parse()?, user.id, caller.actor(&visitor)).await?;
+    app.auth.revoke_token(id.parse()?, user.id, &caller, &visitor).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -21,7 +21,9 @@ impl Auth {
             return;
         }
         let entry = AuditEntry { actor: caller.actor(visitor), action, about, detail };
-        let noted = self.see_through(move |accounts, _, _| async move { accounts.audit(entry).await });
+        // Of what was done: also if they are out since.
+        let nobody = Caller::nobody();
+        let noted = self.see_through(&nobody, move |accounts, _, _| async move { accounts.audit(entry).await });
         if let Err(refusal) = noted.await {
             tracing::warn!(action, code = refusal.code().word(), "the audit log could not be written");
         }

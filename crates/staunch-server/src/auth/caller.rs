@@ -102,6 +102,22 @@ impl Caller {
         }
     }
 
+    /// By what they are let in: not any more once it is cancelled, nor from then on, if there is such a time.
+    fn hold(&self) -> Option<(&CancellationToken, Option<Timestamp>)> {
+        match &self.principal {
+            Principal::Nobody => None,
+            Principal::Local(closed) => Some((closed, None)),
+            Principal::Session(session) => Some((&*session.alive, Some(session.live.session.ends_at))),
+            Principal::Token(token) => Some((&*token.alive, token.live.token.expires_at)),
+        }
+    }
+
+    /// Whether they were let in and are not any more.
+    pub(crate) fn is_out(&self) -> bool {
+        let over = |ends: Option<Timestamp>| ends.is_some_and(|ends| left(ends).is_zero());
+        self.hold().is_some_and(|(alive, ends)| alive.is_cancelled() || over(ends))
+    }
+
     /// Ends when they are not let in any more, by revocation, by time, or because the server closed: what they hold open ends then.
     pub(crate) fn leaves(&self) -> Leaves {
         let (alive, ends) = match &self.principal {

@@ -2,13 +2,16 @@
 
 use http::HeaderValue;
 use staunch_store::{
-    Actor, NewUser, Role, SessionHandle, TokenId, UserChange, UserChanged, UserCreated, UserDeleted, UserId, UserRow,
+    NewUser, Role, SessionHandle, StoreError, TokenId, UserChange, UserChanged, UserCreated, UserDeleted, UserId,
+    UserRow,
 };
 
 use super::Auth;
 use super::caller::{Caller, Principal};
 use super::login::is_name;
 use super::secret::Ticket;
+use super::session::Sessions;
+use super::tokens::ApiTokens;
 use super::visitor::Visitor;
 use crate::problem::{Code, Refusal};
 use crate::wire::{self, Secret};
@@ -48,7 +51,7 @@ impl Auth {
         if first {
             self.mode.doubt();
         }
-        let created = self.see_through(move |accounts, _, _| async move {
+        let created = self.see_through(caller, move |accounts, _, _| async move {
             // Whoever was let in because there was no admin makes one only as long as that is so: the server may have closed since.
             if first { accounts.create_first_admin(user, actor).await } else { accounts.create_user(user, actor).await }
         });
@@ -94,36 +97,36 @@ impl Auth {
         let own = caller.session().filter(|session| session.live.user.id == user.id);
         let keep = own.map(|session| session.live.session.handle);
         let change = UserChange { role, disabled: asked.disabled, password, keep };
-        self.change_user(user.id, change, caller.actor(visitor)).await
+        self.change_user(user.id, change, caller, visitor).await
     }
 
     /// Changes a user; their sessions end with it, but for one that is kept.
     ///
     /// # Errors
     /// 404, 409 `last_admin`.
-    pub(crate) async fn change_user(&self, id: UserId, change: UserChange, actor: Actor) -> Result<UserRow, Refusal> {
-        let changed = self.see_through(move |accounts, sessions, tokens| async move {
+    async fn change_user(
+        &self,
+        id: UserId,
+        change: UserChange,
+        caller: &Caller,
+        visitor: &Visitor,
+    ) -> Result<UserRow, Refusal> {
+        let actor = caller.actor(visitor);
+        let changed = self.see_through(caller, move |accounts, sessions, tokens| async move {
             let changed = accounts.change_user(id, change, actor).await;
-            if !matches!(changed, Ok(UserChanged::Unknown | UserChanged::LastAdmin)) {
-                // The one that is kept too: what its user may do is to be read again.
-                sessions.forget_user(id, None);
-                tokens.forget_user(id);
-            }
+            forget_changed(id, &changed, &sessions, &tokens);
             changed
         });
-        match changed.await? {
-            UserChanged::Changed { user, .. } => Ok(user),
-            UserChanged::Unknown => Err(Refusal::new(Code::UnknownUser)),
-            UserChanged::LastAdmin => Err(Refusal::new(Code::LastAdmin)),
-        }
+        is_changed(changed.await?)
     }
 
     /// Removes a user with all they had.
     ///
     /// # Errors
     /// 404, 409 `last_admin`.
-    pub(crate) async fn delete_user(&self, id: UserId, actor: Actor) -> Result<(), Refusal> {
-        let deleted = self.see_through(move |accounts, sessions, tokens| async move {
+    pub(crate) async fn delete_user(&self, id: UserId, caller: &Caller, visitor: &Visitor) -> Result<(), Refusal> {
+        let actor = caller.actor(visitor);
+        let deleted = self.see_through(caller, move |accounts, sessions, tokens| async move {
             let deleted = accounts.delete_user(id, actor).await;
             if !matches!(deleted, Ok(UserDeleted::Unknown | UserDeleted::LastAdmin)) {
                 sessions.forget_user(id, None);
@@ -155,16 +158,27 @@ impl Auth {
         let keep = caller.session().map(|session| session.live.session.handle);
         let change = UserChange { password: Some(password), keep, ..UserChange::default() };
         let actor = caller.actor(visitor);
-        self.change_user(user, change, actor.clone()).await?;
-        let Some(session) = caller.session() else { return Ok(None) };
-        let id = Ticket::generate()?;
-        let (old, new) = (session.key, id.fingerprint());
-        let rotated = self.see_through(move |accounts, sessions, _| async move {
-            let rotated = accounts.rotate_session(old, new, actor).await;
-            sessions.forget(old);
-            rotated
+        let rotate = match caller.session() {
+            Some(session) => Some((session.key, Ticket::generate()?)),
+            None => None,
+        };
+        let keys = rotate.as_ref().map(|(old, id)| (*old, id.fingerprint()));
+        // In one: a client that hangs up in between would leave the session its old id.
+        let changed = self.see_through(caller, move |accounts, sessions, tokens| async move {
+            let changed = accounts.change_user(user, change, actor.clone()).await;
+            forget_changed(user, &changed, &sessions, &tokens);
+            let (changed, keys) = match (changed?, keys) {
+                (changed @ UserChanged::Changed { .. }, Some(keys)) => (changed, keys),
+                (changed, _) => return Ok((changed, false)),
+            };
+            let rotated = accounts.rotate_session(keys.0, keys.1, actor).await;
+            sessions.forget(keys.0);
+            Ok((changed, rotated?))
         });
-        Ok(Some(if rotated.await? { self.cookies.session(id.expose()) } else { self.cookies.no_session() }))
+        let (changed, rotated) = changed.await?;
+        is_changed(changed)?;
+        let Some((_, id)) = rotate else { return Ok(None) };
+        Ok(Some(if rotated { self.cookies.session(id.expose()) } else { self.cookies.no_session() }))
     }
 
     /// Ends one session of a user.
@@ -175,9 +189,11 @@ impl Auth {
         &self,
         user: UserId,
         handle: SessionHandle,
-        actor: Actor,
+        caller: &Caller,
+        visitor: &Visitor,
     ) -> Result<(), Refusal> {
-        let revoked = self.see_through(move |accounts, sessions, _| async move {
+        let actor = caller.actor(visitor);
+        let revoked = self.see_through(caller, move |accounts, sessions, _| async move {
             let revoked = accounts.revoke_session(user, handle, actor).await;
             // Not if there was none: the handle may be another user's, whose CSRF secrets are not this one's to forget.
             if !matches!(revoked, Ok(false)) {
@@ -193,9 +209,11 @@ impl Auth {
         &self,
         user: UserId,
         keep: Option<SessionHandle>,
-        actor: Actor,
+        caller: &Caller,
+        visitor: &Visitor,
     ) -> Result<u64, Refusal> {
-        self.see_through(move |accounts, sessions, _| async move {
+        let actor = caller.actor(visitor);
+        self.see_through(caller, move |accounts, sessions, _| async move {
             let revoked = accounts.revoke_sessions(user, keep, actor).await;
             // Not if there was none: each removal makes all who are asking the store ask once more, and this may be asked for without end.
             if !matches!(revoked, Ok(0)) {
@@ -210,8 +228,15 @@ impl Auth {
     ///
     /// # Errors
     /// 404.
-    pub(crate) async fn revoke_token(&self, id: TokenId, owner: UserId, actor: Actor) -> Result<(), Refusal> {
-        let revoked = self.see_through(move |accounts, _, tokens| async move {
+    pub(crate) async fn revoke_token(
+        &self,
+        id: TokenId,
+        owner: UserId,
+        caller: &Caller,
+        visitor: &Visitor,
+    ) -> Result<(), Refusal> {
+        let actor = caller.actor(visitor);
+        let revoked = self.see_through(caller, move |accounts, _, tokens| async move {
             let revoked = accounts.revoke_token(id, Some(owner), actor).await;
             if !matches!(revoked, Ok(false)) {
                 tokens.forget(id);
@@ -219,5 +244,21 @@ impl Auth {
             revoked
         });
         if revoked.await? { Ok(()) } else { Err(Refusal::new(Code::UnknownToken)) }
+    }
+}
+
+/// Forgets what is known of a user by what they were. The session that is kept too: what its user may do is to be read again.
+fn forget_changed(id: UserId, changed: &Result<UserChanged, StoreError>, sessions: &Sessions, tokens: &ApiTokens) {
+    if !matches!(changed, Ok(UserChanged::Unknown | UserChanged::LastAdmin)) {
+        sessions.forget_user(id, None);
+        tokens.forget_user(id);
+    }
+}
+
+fn is_changed(changed: UserChanged) -> Result<UserRow, Refusal> {
+    match changed {
+        UserChanged::Changed { user, .. } => Ok(user),
+        UserChanged::Unknown => Err(Refusal::new(Code::UnknownUser)),
+        UserChanged::LastAdmin => Err(Refusal::new(Code::LastAdmin)),
     }
 }

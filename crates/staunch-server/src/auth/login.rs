@@ -84,7 +84,7 @@ impl Auth {
         };
         let (claimed, ended_by) = (visitor.claimed, actor.clone());
         let begun = self
-            .see_through(move |accounts, sessions, _| async move {
+            .see_through(&Caller::nobody(), move |accounts, sessions, _| async move {
                 let begun = accounts.begin_session(session, actor.clone()).await?;
                 if let (SessionBegun::Begun(_), Some(claimed)) = (&begun, claimed) {
                     let ended = accounts.end_session(claimed, actor.clone()).await;
@@ -129,7 +129,8 @@ impl Auth {
     }
 
     async fn abandon(&self, key: Fingerprint, actor: Actor) {
-        let ended = self.see_through(move |accounts, sessions, _| async move {
+        let nobody = Caller::nobody();
+        let ended = self.see_through(&nobody, move |accounts, sessions, _| async move {
             let ended = accounts.end_session(key, actor).await;
             sessions.forget(key);
             ended
@@ -149,7 +150,7 @@ impl Auth {
     pub(crate) async fn logout(&self, caller: &Caller, visitor: &Visitor) -> Result<(), Refusal> {
         let session = caller.session().ok_or_else(|| Refusal::new(Code::NoSession))?;
         let (key, actor) = (session.key, caller.actor(visitor));
-        self.see_through(move |accounts, sessions, _| async move {
+        self.see_through(caller, move |accounts, sessions, _| async move {
             let ended = accounts.end_session(key, actor).await;
             sessions.forget(key);
             ended

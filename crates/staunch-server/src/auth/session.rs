@@ -161,11 +161,12 @@ fn age(then: Timestamp) -> Duration {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
-    use staunch_store::{Actor, Role, SessionRow, UserRow};
+    use staunch_store::{Role, SessionRow, UserRow};
     use uuid::Uuid;
 
     use super::*;
-    use crate::auth::tests::Stand;
+    use crate::auth::Caller;
+    use crate::auth::tests::{Stand, stranger};
     use crate::config::ServerConfig;
 
     fn live(n: u128) -> LiveSession {
@@ -197,7 +198,7 @@ mod tests {
         let mark = known.mark();
         assert!(auth.sessions.load(Fingerprint::of(b"stranger"), &*auth.accounts).await.unwrap().is_none());
         let nobody = UserId(Uuid::from_u128(1));
-        assert_eq!(auth.revoke_sessions(nobody, None, Actor::server()).await.unwrap(), 0);
+        assert_eq!(auth.revoke_sessions(nobody, None, &Caller::nobody(), &stranger()).await.unwrap(), 0);
         assert!(known.put(Fingerprint::of(b"1"), live(1), now, None, mark).is_ok());
         auth.sessions.forget(Fingerprint::of(b"another"));
         assert!(known.put(Fingerprint::of(b"2"), live(2), now, None, mark).is_err(), "a removal does");

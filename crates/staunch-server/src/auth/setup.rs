@@ -8,6 +8,7 @@ use staunch_store::{
 };
 
 use super::Auth;
+use super::caller::Caller;
 use super::login::{Begun, is_name};
 use super::secret::{self, Ticket};
 use super::visitor::Visitor;
@@ -93,8 +94,12 @@ impl Auth {
         let name = user.name.clone();
         // If what became of it is never heard, the next request asks.
         self.mode.doubt();
+        let nobody = Caller::nobody();
         let redeemed =
-            self.see_through(move |accounts, _, _| async move { accounts.redeem_setup(ticket, user, actor).await });
+            self.see_through(
+                &nobody,
+                move |accounts, _, _| async move { accounts.redeem_setup(ticket, user, actor).await },
+            );
         match redeemed.await? {
             SetupRedeemed::Created(admin) => {
                 self.mode.close();

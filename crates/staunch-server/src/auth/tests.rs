@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::task::Poll;
 
 use staunch_bounded::Counted;
@@ -19,7 +19,7 @@ use super::*;
 use crate::config::ServerConfig;
 use crate::problem::Code;
 use crate::rate::{Payer, Rule};
-use crate::wire::Secret;
+use crate::wire::{self, Secret};
 
 /// Authentication, and what it stands on.
 pub(super) struct Stand {
@@ -57,9 +57,30 @@ impl Stand {
     }
 
     async fn begin(&self, user: &UserRow) -> Begun {
-        let visitor = Visitor { client: None, label: String::new(), claimed: None, charged: Charged::default() };
-        self.auth.begin(user, &visitor).await.unwrap()
+        self.auth.begin(user, &stranger()).await.unwrap()
     }
+
+    /// Whoever calls with a new token of scope admin.
+    async fn token(&self, user: &UserRow, number: u8) -> Caller {
+        let hash = Fingerprint::of(&[number]);
+        let new = NewToken {
+            user: user.id,
+            name: "t".into(),
+            shown: "stn_".into(),
+            hash,
+            scope: Scope::Admin,
+            ttl: None,
+            no_later: None,
+        };
+        self.auth.accounts.create_token(new, Actor::server()).await.unwrap();
+        let token = self.auth.tokens.load(hash, &*self.auth.accounts).await.unwrap().unwrap();
+        Caller { principal: Principal::Token(token), expired: false }
+    }
+}
+
+/// Somebody of whom nothing is known.
+pub(super) fn stranger() -> Visitor {
+    Visitor { client: None, label: String::new(), claimed: None, charged: Charged::default() }
 }
 
 /// What a session is looked up by.
@@ -152,7 +173,15 @@ async fn a_token_in_use_is_put_out_by_its_revocation_and_not_by_a_thousand_other
             None => stand.user_called(&name).await,
         };
         let hash = Fingerprint::of(&n.to_le_bytes());
-        let new = NewToken { user: user.id, name: "t".into(), shown: "s".into(), hash, scope: Scope::Run, ttl: None };
+        let new = NewToken {
+            user: user.id,
+            name: "t".into(),
+            shown: "s".into(),
+            hash,
+            scope: Scope::Run,
+            ttl: None,
+            no_later: None,
+        };
         let created = auth.accounts.create_token(new, Actor::server()).await.unwrap();
         assert!(matches!(created, TokenCreated::Created(_)), "{created:?}");
         let caller = auth.tokens.load(hash, &*auth.accounts).await.unwrap().unwrap();
@@ -164,7 +193,7 @@ async fn a_token_in_use_is_put_out_by_its_revocation_and_not_by_a_thousand_other
     assert_eq!((counted.entries, counted.evicted), (Some((TOKENS_KNOWN_MAX, TOKENS_KNOWN_MAX)), 1));
     let first = callers.pop().unwrap();
     assert!(!first.alive.is_cancelled());
-    auth.revoke_token(first.live.token.id, first.live.user.id, Actor::server()).await.unwrap();
+    auth.revoke_token(first.live.token.id, first.live.user.id, &Caller::nobody(), &stranger()).await.unwrap();
     assert!(first.alive.is_cancelled());
 }
 
@@ -175,9 +204,10 @@ async fn a_change_is_seen_through_though_nobody_waits_for_it() {
     for _ in 0..5 {
         let begun = stand.begin(&user).await;
         let alive = begun.live.session.handle;
+        let (nobody, visitor) = (Caller::nobody(), stranger());
         assert_eq!(in_memory(&stand.auth), 1);
         {
-            let mut change = pin!(stand.auth.revoke_session(user.id, alive, Actor::server()));
+            let mut change = pin!(stand.auth.revoke_session(user.id, alive, &nobody, &visitor));
             // Begun, and then the client hangs up.
             let first = poll_fn(|cx| Poll::Ready(change.as_mut().poll(cx))).await;
             assert!(first.is_pending());
@@ -186,6 +216,37 @@ async fn a_change_is_seen_through_though_nobody_waits_for_it() {
     }
     until("no task is left", || stand.tasks.alive() == 0).await;
     assert_eq!(stand.auth.accounts.account_usage().await.unwrap().sessions, 0);
+}
+
+/// Whoever was let in and is put out while their change waits: for the hash of a password, for room, for its turn.
+#[tokio::test]
+async fn whoever_is_put_out_while_a_change_waits_changes_nothing() {
+    let stand = Stand::new(&ServerConfig::default()).await;
+    let (auth, ada) = (&stand.auth, stand.user().await);
+    let (visitor, secret) = (&stranger(), Secret::new("correct horse battery"));
+    let new = wire::NewUser { name: "eve".into(), password: secret.clone(), ..wire::NewUser::default() };
+    let patch = wire::UserPatch { password: Some(secret.clone()), ..wire::UserPatch::default() };
+    let token = wire::NewToken { name: "t".into(), ..wire::NewToken::default() };
+    for number in 0..4 {
+        let caller = &stand.token(&ada, number).await;
+        let room = Arc::clone(&auth.changes).acquire_many_owned(CHANGES_MAX as u32).await.unwrap();
+        let mut change: Pin<Box<dyn Future<Output = Result<(), Refusal>>>> = match number {
+            0 => Box::pin(async { auth.create_user(&new, caller, visitor).await.map(drop) }),
+            1 => Box::pin(async { auth.patch_user("ada", &patch, caller, visitor).await.map(drop) }),
+            2 => Box::pin(async { auth.create_token(caller, token.clone(), visitor).await.map(drop) }),
+            _ => Box::pin(async { auth.change_password(caller, None, &secret, visitor).await.map(drop) }),
+        };
+        let first = poll_fn(|cx| Poll::Ready(change.as_mut().poll(cx))).await;
+        assert!(first.is_pending(), "{number}");
+        let Principal::Token(used) = &caller.principal else { panic!("{caller:?}") };
+        assert!(auth.accounts.revoke_token(used.live.token.id, None, Actor::server()).await.unwrap());
+        auth.tokens.forget(used.live.token.id);
+        drop(room);
+        assert_eq!(change.await.unwrap_err().code(), Code::InvalidToken, "{number}");
+    }
+    assert_eq!(auth.accounts.tokens(ada.id).await.unwrap(), []);
+    assert_eq!(auth.accounts.users(None, 9).await.unwrap().items, [ada]);
+    until("no task is left", || stand.tasks.alive() == 0).await;
 }
 
 #[tokio::test]

@@ -122,7 +122,10 @@ impl Auth {
             no_later: caller.ends_at(),
             ttl: asked.expires_in_days.map(|days| Duration::from_secs(u64::from(days) * 86_400)),
         };
-        match self.accounts.create_token(new, caller.actor(visitor)).await? {
+        let actor = caller.actor(visitor);
+        let created =
+            self.see_through(caller, move |accounts, _, _| async move { accounts.create_token(new, actor).await });
+        match created.await? {
             TokenCreated::Created(row) => Ok((token, row)),
             TokenCreated::NoUser => Err(Refusal::new(Code::UnknownUser)),
             TokenCreated::Full { limit } => Err(Refusal::new(Code::TokensFull).detail(format_args!("{limit} at most"))),

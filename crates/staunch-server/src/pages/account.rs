@@ -100,17 +100,18 @@ pub(super) async fn revoke_sessions(
 ) -> Result<Response, Refusal> {
     let form = app.bodies.form(request, FORM_BYTES_MAX).await?.value;
     let live = &session(&caller)?.live;
-    let actor = caller.actor(&visitor);
     match form.get("handle") {
         "" => {
-            app.auth.revoke_sessions(live.user.id, Some(live.session.handle), actor).await?;
+            app.auth.revoke_sessions(live.user.id, Some(live.session.handle), &caller, &visitor).await?;
         }
-        handle => match app.auth.revoke_session(live.user.id, handle.parse::<SessionHandle>()?, actor).await {
-            Ok(()) => {}
-            // It has ended meanwhile: that is what was wanted.
-            Err(refusal) if refusal.code() == Code::UnknownSession => {}
-            Err(refusal) => return Err(refusal),
-        },
+        handle => {
+            match app.auth.revoke_session(live.user.id, handle.parse::<SessionHandle>()?, &caller, &visitor).await {
+                Ok(()) => {}
+                // It has ended meanwhile: that is what was wanted.
+                Err(refusal) if refusal.code() == Code::UnknownSession => {}
+                Err(refusal) => return Err(refusal),
+            }
+        }
     }
     Ok(layout::see_other(Deed::Sessions.place(), HeaderMap::new()))
 }
@@ -153,7 +154,7 @@ pub(super) async fn revoke_token(
 ) -> Result<Response, Refusal> {
     let form = app.bodies.form(request, FORM_BYTES_MAX).await?.value;
     let user = session(&caller)?.live.user.id;
-    match app.auth.revoke_token(form.get("id").parse()?, user, caller.actor(&visitor)).await {
+    match app.auth.revoke_token(form.get("id").parse()?, user, &caller, &visitor).await {
         Ok(()) => {}
         Err(refusal) if refusal.code() == Code::UnknownToken => {}
         Err(refusal) => return Err(refusal),
