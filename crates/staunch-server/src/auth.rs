@@ -35,6 +35,7 @@ use staunch_guard::csrf::{Counters, Origins, PreSession, SystemRandom};
 use staunch_store::{Accounts, StoreError};
 use tokio::sync::Semaphore;
 
+pub(crate) use audit::Note;
 pub(crate) use caller::{Caller, Leaves, Principal, SessionCaller};
 pub(crate) use cookie::Cookies;
 pub(crate) use login::Begun;
@@ -55,6 +56,9 @@ use crate::rate::Throttle;
 
 /// Changes of accounts that are seen through at once; more wait.
 const CHANGES_MAX: usize = 64;
+/// Runs that are submitted, run again or cancelled for a user at once; more wait. What each holds is its body, which is charged, and a
+/// task of a few kilobytes; it is one whole group of the store's writes, so that none is smaller for want of them.
+const DEEDS_MAX: usize = 256;
 
 /// All that authentication knows and does.
 pub(crate) struct Auth {
@@ -86,6 +90,7 @@ pub(crate) struct Auth {
     absolute: Duration,
     tasks: Tasks,
     changes: Arc<Semaphore>,
+    deeds: Arc<Semaphore>,
 }
 
 impl Auth {
@@ -124,6 +129,7 @@ impl Auth {
             absolute,
             tasks: tasks.clone(),
             changes: Arc::new(Semaphore::new(CHANGES_MAX)),
+            deeds: Arc::new(Semaphore::new(DEEDS_MAX)),
         })
     }
 

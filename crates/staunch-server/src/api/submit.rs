@@ -12,7 +12,7 @@ use staunch_store::{IdempotencyKey, Submitted};
 use super::openapi::Problems;
 use crate::app::App;
 use crate::ask::{Segments, run_id};
-use crate::auth::{Caller, Visitor};
+use crate::auth::{Caller, Note, Visitor};
 use crate::bounds::JSON_BYTES_MAX;
 use crate::problem::{Code, Refusal};
 use crate::steps;
@@ -42,13 +42,16 @@ pub(super) async fn submit_run(
 ) -> Result<Response, Refusal> {
     let asked = app.bodies.json::<SubmitRequest>(request, json_max(&app)).await?;
     let key = idempotency_key(&headers, &["submit", &name], &asked.value)?;
-    let target = Target::Name(name.clone());
-    let submission = Submission { target, inputs: asked.value.inputs.clone(), trigger: "api".to_owned(), key };
-    let submitted = app.engine.submit(submission).await?;
-    if !submitted.replayed {
-        app.auth.note_run(&caller, &visitor, "run.submitted", submitted.run.to_string(), name).await;
-    }
-    Ok(accepted(&submitted))
+    let engine = app.engine.clone();
+    let submit = async move {
+        let target = Target::Name(name.clone());
+        let submission = Submission { target, inputs: asked.value.inputs.clone(), trigger: "api".to_owned(), key };
+        let submitted = engine.submit(submission).await?;
+        // Not before: it pays for the inputs.
+        drop(asked);
+        Ok(noted("run.submitted", submitted, name))
+    };
+    Ok(accepted(&app.auth.noted(&caller, &visitor, submit).await?))
 }
 
 /// Runs steps of a run that is over again, as a new run of the same text and inputs.
@@ -78,11 +81,9 @@ pub(super) async fn rerun_run(
         (None, Some(step)) => Rerun::From(step),
         _ => return Err(Refusal::new(Code::InvalidBody).detail("give exactly one of `which` and `from`")),
     };
-    let submitted = app.engine.rerun(run, which, key).await?;
-    if !submitted.replayed {
-        app.auth.note_run(&caller, &visitor, "run.rerun", submitted.run.to_string(), id).await;
-    }
-    Ok(accepted(&submitted))
+    let engine = app.engine.clone();
+    let rerun = async move { Ok(noted("run.rerun", engine.rerun(run, which, key).await?, id)) };
+    Ok(accepted(&app.auth.noted(&caller, &visitor, rerun).await?))
 }
 
 /// Asks a run to stop. Clean-up steps still run, unless `force`; the run ends later. Asking twice is no error.
@@ -100,11 +101,21 @@ pub(super) async fn cancel_run(
 ) -> Result<Response, Refusal> {
     let run = run_id(&id)?;
     let asked = app.bodies.json::<CancelRequest>(request, json_max(&app)).await?.value;
-    app.engine.cancel(run, asked.force).await?;
-    let how = if asked.force { "force" } else { "" };
-    app.auth.note_run(&caller, &visitor, "run.cancelled", id, how.to_owned()).await;
+    let engine = app.engine.clone();
+    let cancel = async move {
+        engine.cancel(run, asked.force).await?;
+        let detail = if asked.force { "force" } else { "" }.to_owned();
+        Ok(((), Some(Note { action: "run.cancelled", about: id, detail })))
+    };
+    app.auth.noted(&caller, &visitor, cancel).await?;
     let row = steps::run(&app, run).await?;
     Ok((StatusCode::ACCEPTED, Json(Run::from(&row))).into_response())
+}
+
+/// What is noted of a run that was accepted: nothing if it had been before.
+fn noted(action: &'static str, submitted: Submitted, detail: String) -> (Submitted, Option<Note>) {
+    let note = (!submitted.replayed).then(|| Note { action, about: submitted.run.to_string(), detail });
+    (submitted, note)
 }
 
 fn json_max(app: &App) -> usize {

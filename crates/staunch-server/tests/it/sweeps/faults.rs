@@ -118,7 +118,7 @@ staunch_leak::alone! {
         assert_eq!(points, 3);
         // That it is not in the audit log is said in the server's own log; the run is accepted all the same.
         let told_elsewhere = Manners { from_then_on: false, panic: false, may_recover: true, ..Manners::default() };
-        assert_eq!(world.sweep(&["server.account"], told_elsewhere, submitted), 1);
+        assert_eq!(world.sweep(&["server.note"], told_elsewhere, submitted), 1);
         world.close_after_panics();
     }
 
