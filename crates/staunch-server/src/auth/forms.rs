@@ -6,12 +6,13 @@ use staunch_guard::csrf::{Reason, SystemRandom};
 use super::Auth;
 use super::cookie::find;
 use crate::problem::{Code, Refusal};
+use crate::wire::Secret;
 
 /// What a page with such a form needs.
 #[derive(Debug)]
 pub(crate) struct Form {
     /// The value of its hidden field `csrf_token`.
-    pub(crate) token: String,
+    pub(crate) token: Secret,
     /// The cookie to be set with the page, unless the browser has one.
     pub(crate) cookie: Option<HeaderValue>,
 }
@@ -24,11 +25,11 @@ impl Auth {
         if let Some(cookie) = cookie {
             let token = self.forms.token(cookie.as_bytes(), now, &SystemRandom).map_err(Refusal::internal)?;
             if let Some(token) = token {
-                return Ok(Form { token, cookie: None });
+                return Ok(Form { token: Secret::new(token), cookie: None });
             }
         }
         let (cookie, token) = self.forms.issue(now, &SystemRandom).map_err(Refusal::internal)?;
-        Ok(Form { token, cookie: Some(self.cookies.form(&cookie)) })
+        Ok(Form { token: Secret::new(token), cookie: Some(self.cookies.form(&cookie)) })
     }
 
     /// Whether the token of a form belongs to the cookie beside it, and is young enough.
@@ -62,15 +63,17 @@ mod tests {
             headers
         };
         let form = auth.form(&HeaderMap::new()).unwrap();
+        let shown = format!("{form:?}");
+        assert!(shown.contains("token: Secret(..)") && shown.contains("Sensitive"), "{shown}");
         let headers = with(&form.cookie.unwrap());
-        assert!(auth.check_form(&headers, &form.token).is_ok());
+        assert!(auth.check_form(&headers, form.token.expose()).is_ok());
         let second = auth.form(&headers).unwrap();
         assert!(second.cookie.is_none() && second.token != form.token);
-        assert!(auth.check_form(&headers, &second.token).is_ok(), "two tabs share a cookie");
+        assert!(auth.check_form(&headers, second.token.expose()).is_ok(), "two tabs share a cookie");
         let code = |headers: &HeaderMap, token: &str| auth.check_form(headers, token).unwrap_err().code();
         let other = with(&auth.form(&HeaderMap::new()).unwrap().cookie.unwrap());
-        assert_eq!(code(&other, &form.token), Code::CsrfTokenInvalid);
-        assert_eq!(code(&HeaderMap::new(), &form.token), Code::CsrfTokenMissing);
+        assert_eq!(code(&other, form.token.expose()), Code::CsrfTokenInvalid);
+        assert_eq!(code(&HeaderMap::new(), form.token.expose()), Code::CsrfTokenMissing);
         assert_eq!(code(&headers, "x"), Code::CsrfTokenMalformed);
     }
 }

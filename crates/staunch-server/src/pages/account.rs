@@ -10,6 +10,7 @@ use staunch_store::{Scope, SessionHandle};
 use super::field::Fault;
 use super::layout;
 use super::sheet::{Sheet, Told, word};
+use super::veil::Veil;
 use super::who::Names;
 use crate::app::App;
 use crate::ask::Asked;
@@ -127,7 +128,7 @@ pub(super) async fn create_token(
     session(&caller)?;
     match app.auth.create_token(&caller, asked(&form)?, &visitor).await {
         // No redirect: the token is shown this once, and nothing keeps it for a second page.
-        Ok((token, _)) => page(&app, &caller, Told::Token(token.expose()), StatusCode::CREATED).await,
+        Ok((token, _)) => page(&app, &caller, Told::Token(Veil::new(token.expose())), StatusCode::CREATED).await,
         Err(refusal) => {
             let fault = match refusal.code() {
                 Code::WrongPassword => Fault::of_field("token_password", "wrong_password", WRONG),

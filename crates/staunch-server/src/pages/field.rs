@@ -2,6 +2,8 @@
 
 use maud::{Markup, html};
 
+use super::veil::Veil;
+
 /// A line to be filled in.
 #[derive(Debug, Default)]
 pub(super) struct Field<'a> {
@@ -12,7 +14,7 @@ pub(super) struct Field<'a> {
     /// `text` or `password`.
     pub(super) kind: &'a str,
     /// What is in it. Never a password: what was typed is not sent back.
-    pub(super) value: &'a str,
+    pub(super) value: Veil<'a>,
     /// What a browser or a password keeper may fill in (WCAG 2.2, 1.3.5).
     pub(super) autocomplete: &'a str,
     /// What helps to answer.
@@ -97,7 +99,7 @@ impl Fault {
 
 #[cfg(test)]
 mod tests {
-    use super::{Fault, Field};
+    use super::{Fault, Field, Veil};
 
     #[test]
     fn a_field_is_tied_to_its_label_hint_and_fault_and_escapes_all() {
@@ -106,7 +108,7 @@ mod tests {
             name: "name",
             label: "Name",
             kind: "text",
-            value: "\"><script>",
+            value: Veil::new("\"><script>"),
             autocomplete: "username",
             hint: Some("h"),
             fault: Fault::at(Some(&fault), "name"),

@@ -6,6 +6,7 @@ use http::{HeaderMap, StatusCode};
 use maud::{DOCTYPE, Markup, html};
 
 use super::asset::{self, Asset};
+use super::veil::Veil;
 
 /// What stands around a page's own part.
 #[derive(Debug, Default)]
@@ -30,7 +31,7 @@ pub(super) struct Who<'a> {
     /// Their role, in a word.
     pub(super) role: &'a str,
     /// The session's token, for the form that logs out.
-    pub(super) token: &'a str,
+    pub(super) token: Veil<'a>,
 }
 
 /// A whole page. It is never stored: it says who is logged in, and its forms hold tokens.
@@ -113,6 +114,6 @@ pub(super) fn crest(title: &str, under: &str) -> Markup {
 }
 
 /// The field that says that a form is ours.
-pub(super) fn token_field(token: &str) -> Markup {
+pub(super) fn token_field(token: Veil<'_>) -> Markup {
     html! { input type="hidden" name="csrf_token" value=(token); }
 }

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use super::field::{Fault, Field};
 use super::layout::{self, Frame};
 use super::next;
+use super::veil::Veil;
 use crate::app::App;
 use crate::ask::Asked;
 use crate::auth::{Caller, Principal, Visitor};
@@ -25,7 +26,7 @@ pub(super) struct LoginForm<'a> {
     /// Where to go then.
     pub(super) next: &'a str,
     /// The form's token.
-    pub(super) token: &'a str,
+    pub(super) token: Veil<'a>,
     /// What was wrong.
     pub(super) fault: Option<&'a Fault>,
     /// What there is to say before.
@@ -39,7 +40,7 @@ impl LoginForm<'_> {
             name: "name",
             label: "Name",
             kind: "text",
-            value: self.name,
+            value: Veil::new(self.name),
             autocomplete: "username",
             fault: Fault::at(self.fault, "name"),
             length: Some((1, 64)),
@@ -129,7 +130,7 @@ pub(super) async fn submit(State(app): State<App>, visitor: Visitor, request: Re
         Err(refusal) => {
             let fault = fault(&refusal).ok_or_else(|| refusal.clone())?;
             let status = refusal.code().status();
-            let again = |token: &str| {
+            let again = |token: Veil<'_>| {
                 refusal.seal(LoginForm { name, next, token, fault: Some(&fault), note: None }.page(status))
             };
             with_form(&app, &headers, again)
@@ -141,10 +142,10 @@ pub(super) async fn submit(State(app): State<App>, visitor: Visitor, request: Re
 pub(super) fn with_form(
     app: &App,
     headers: &HeaderMap,
-    page: impl FnOnce(&str) -> Response,
+    page: impl FnOnce(Veil<'_>) -> Response,
 ) -> Result<Response, Refusal> {
     let form = app.auth.form(headers)?;
-    let mut response = page(&form.token).into_response();
+    let mut response = page(Veil::new(form.token.expose())).into_response();
     if let Some(cookie) = form.cookie {
         response.headers_mut().append(SET_COOKIE, cookie);
     }

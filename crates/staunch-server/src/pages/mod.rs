@@ -14,6 +14,7 @@ mod next;
 mod route;
 mod setup;
 mod sheet;
+mod veil;
 mod who;
 
 pub(crate) use mishap::{is_page, page as mishap};

@@ -10,6 +10,7 @@ use super::asset;
 use super::field::{Fault, Field};
 use super::layout::{self, Frame};
 use super::login::{stale, with_form};
+use super::veil::Veil;
 use crate::app::App;
 use crate::auth::Visitor;
 use crate::bounds::FORM_BYTES_MAX;
@@ -20,11 +21,11 @@ use crate::wire::Secret;
 #[derive(Debug, Default)]
 pub(super) struct SetupForm<'a> {
     /// The ticket that was typed or came by the link.
-    pub(super) ticket: &'a str,
+    pub(super) ticket: Veil<'a>,
     /// The name that was typed.
     pub(super) name: &'a str,
     /// The form's token.
-    pub(super) token: &'a str,
+    pub(super) token: Veil<'a>,
     /// What was wrong.
     pub(super) fault: Option<&'a Fault>,
 }
@@ -50,7 +51,7 @@ impl SetupForm<'_> {
             name: "name",
             label: "Your name here",
             kind: "text",
-            value: self.name,
+            value: Veil::new(self.name),
             autocomplete: "username",
             hint: Some("Up to 64 of: letters a to z, digits, and . _ @ -"),
             fault: Fault::at(self.fault, "name"),
@@ -129,7 +130,9 @@ pub(super) async fn submit(State(app): State<App>, visitor: Visitor, request: Re
         Err(refusal) => {
             let fault = fault(refusal.code()).ok_or_else(|| refusal.clone())?;
             let status = refusal.code().status();
-            let again = |token: &str| refusal.seal(SetupForm { ticket, name, token, fault: Some(&fault) }.page(status));
+            let ticket = Veil::new(ticket);
+            let again =
+                |token: Veil<'_>| refusal.seal(SetupForm { ticket, name, token, fault: Some(&fault) }.page(status));
             with_form(&app, &headers, again)
         }
     }

@@ -8,6 +8,7 @@ use staunch_store::{Role, Scope, SessionHandle, SessionRow, TokenRow};
 use super::field::{Fault, Field};
 use super::layout::{self, Frame, Who};
 use super::moment::moment;
+use super::veil::Veil;
 
 /// What the page shows.
 #[derive(Debug)]
@@ -34,7 +35,7 @@ pub(super) enum Told<'a> {
     /// It went well.
     Done(&'a str),
     /// A new token, which is shown this once.
-    Token(&'a str),
+    Token(Veil<'a>),
     /// The password was not changed.
     Password(&'a Fault),
     /// No token was made; its name is kept.
@@ -143,7 +144,7 @@ impl Sheet<'_> {
             name: "token_name",
             label: "What it is for",
             kind: "text",
-            value: typed,
+            value: Veil::new(typed),
             autocomplete: "off",
             fault: Fault::at(fault, "token_name"),
             length: Some((1, 64)),

@@ -1,6 +1,7 @@
 //! Who is logged in, as pages say it.
 
 use super::layout::Who;
+use super::veil::Veil;
 use crate::app::App;
 use crate::auth::Caller;
 use crate::problem::Refusal;
@@ -26,6 +27,6 @@ impl Names {
 
     /// As the layout takes them.
     pub(super) fn who(&self) -> Who<'_> {
-        Who { name: &self.name, role: self.role, token: self.token.expose() }
+        Who { name: &self.name, role: self.role, token: Veil::new(self.token.expose()) }
     }
 }

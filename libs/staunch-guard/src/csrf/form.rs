@@ -1,5 +1,7 @@
 //! A token in a form: found without a parser that holds the form.
 
+use std::fmt;
+
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue};
 
@@ -20,8 +22,8 @@ pub(super) enum Form {
     Multipart(Vec<u8>),
 }
 
-/// What the beginning of a multipart form shows.
-#[derive(Debug, PartialEq, Eq)]
+/// What the beginning of a multipart form shows. `Debug` does not show the token.
+#[derive(PartialEq, Eq)]
 pub(super) enum FirstPart<'a> {
     /// Not enough to tell.
     More,
@@ -29,6 +31,16 @@ pub(super) enum FirstPart<'a> {
     Other,
     /// The token.
     Token(&'a [u8]),
+}
+
+impl fmt::Debug for FirstPart<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::More => "More",
+            Self::Other => "Other",
+            Self::Token(_) => "Token(..)",
+        })
+    }
 }
 
 impl Form {
