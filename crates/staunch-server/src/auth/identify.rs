@@ -253,14 +253,16 @@ fn settle(auth: &Auth, charge: Charge, good: bool, client: Option<Client>, told:
     Ok(())
 }
 
-/// A page of another site may link here. Anything else of it that reads would embed our answers, time them, or hold our streams.
-/// What changes something is looked at by the CSRF guard.
+/// A page of another site may link to a page of ours. Anything else of it that reads would embed our answers, time them, or hold our
+/// streams; and a link into the API would issue CSRF tokens and press older ones out. What changes something is looked at by the CSRF
+/// guard.
 fn reads(auth: &Auth, request: &Parts, caller: &Caller) -> Result<(), Refusal> {
     let headers = &request.headers;
     let safe = matches!(request.method, Method::GET | Method::HEAD | Method::OPTIONS);
     let bearer = matches!(caller.principal, Principal::Token(_));
-    let navigates = headers.get("sec-fetch-mode").is_some_and(|mode| mode == "navigate");
-    if !safe || bearer || navigates {
+    let follows = || headers.get("sec-fetch-mode").is_some_and(|mode| mode == "navigate");
+    let page = !request.uri.path().starts_with("/api/");
+    if !safe || bearer || page && follows() {
         return Ok(());
     }
     auth.origins.check_read(headers).map_err(|reason| {

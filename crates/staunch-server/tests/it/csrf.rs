@@ -100,6 +100,35 @@ async fn another_site_gets_nowhere_and_a_program_with_a_token_everywhere() {
     bed.close().await;
 }
 
+#[tokio::test]
+async fn a_link_on_another_site_leads_to_pages_and_not_into_the_api() {
+    let (bed, root) = closed(&[]).await;
+    let at = bed.address();
+    for site in ["cross-site", "same-site"] {
+        let link = [("sec-fetch-site", site), ("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")];
+        for path in ["/", "/account", "/memory", "/login", "/problems/full"] {
+            let answer = root.call_with(at, "GET", path, &link, None).await;
+            assert!(matches!(answer.status, 200 | 303), "{path}: {answer:?}");
+        }
+        for path in
+            ["/api/v1/me", "/api/v1/runs", "/api/v1/audit", "/api/v1/openapi.json", "/api/v1/events?topics=runs"]
+        {
+            root.call_with(at, "GET", path, &link, None).await.problem(403, "cross_site");
+        }
+        // Five of these would make all forms that are open worthless.
+        for _ in 0..6 {
+            root.call_with(at, "GET", "/api/v1/csrf?fresh=1", &link, None).await.problem(403, "cross_site");
+        }
+        // A bookmark, an address that was typed, a link of our own.
+        for site in ["none", "same-origin"] {
+            let own = [("sec-fetch-site", site), ("sec-fetch-mode", "navigate")];
+            assert_eq!(root.call_with(at, "GET", "/api/v1/runs", &own, None).await.status, 200);
+        }
+    }
+    root.call(at, "POST", PATH, None).await.problem(415, "unsupported_media_type");
+    bed.close().await;
+}
+
 /// Before there were logins, the host check looked at these: as then, but that a foreign `Origin` has its own word now.
 #[tokio::test]
 async fn pages_of_other_sites_cannot_change_anything_while_everybody_is_admin() {
@@ -121,7 +150,8 @@ async fn pages_of_other_sites_cannot_change_anything_while_everybody_is_admin() 
         ("POST", &[("origin", "http://localhost.evil.example")], Some("bad_origin")),
         ("GET", &[("sec-fetch-site", "cross-site")], Some("cross_site")),
         ("GET", &[("sec-fetch-site", "same-site")], Some("cross_site")),
-        ("GET", &[("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "navigate")], None),
+        ("GET", &[("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "navigate")], Some("cross_site")),
+        ("GET", &[("sec-fetch-site", "none"), ("sec-fetch-mode", "navigate")], None),
         ("GET", &[("origin", "http://evil.example")], None),
     ];
     for (method, headers, code) in cases {
