@@ -146,6 +146,23 @@ pub enum CancelError {
     Store(#[from] StoreError),
 }
 
+/// Why runs are not accepted and executed.
+#[derive(Debug, thiserror::Error)]
+pub enum Unready {
+    /// The server is asked to stop.
+    #[error("the server is stopping")]
+    Stopping,
+    /// The dispatch loop does not turn: since when, in words.
+    #[error("{0}")]
+    Stuck(String),
+    /// Memory is so scarce that runs are refused.
+    #[error("memory is nearly gone: new runs are refused")]
+    Pressed,
+    /// The store takes no writes. Its text may name a place of the disk.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
 /// Why an engine could not begin.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
@@ -294,16 +311,16 @@ impl Engine {
     /// scarce ([`Level::Refuse`]) runs are accepted, and wait: that counts as ready.
     ///
     /// # Errors
-    /// Why not, in words.
-    pub async fn ready(&self) -> Result<(), String> {
+    /// Why not.
+    pub async fn ready(&self) -> Result<(), Unready> {
         if self.inner.tasks.token().is_cancelled() {
-            return Err("the server is stopping".to_owned());
+            return Err(Unready::Stopping);
         }
-        self.turns()?;
+        self.turns().map_err(Unready::Stuck)?;
         if self.inner.pressure.level() >= Level::Shed {
-            return Err("memory is nearly gone: new runs are refused".to_owned());
+            return Err(Unready::Pressed);
         }
-        self.inner.store.writable().await.map_err(|error| error.to_string())
+        Ok(self.inner.store.writable().await?)
     }
 
     /// Whether the dispatch loop turns, as it does every second at least.

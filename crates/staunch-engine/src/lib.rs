@@ -28,7 +28,7 @@ mod workspace;
 pub use catalog::{Catalog, Known};
 pub use engine::{
     CancelError, CloseCount, Engine, EngineConfig, EngineError, EngineStats, Rerun, RunView, StepView, Submission,
-    SubmitError, Target,
+    SubmitError, Target, Unready,
 };
 pub use feed::{Feed, Watch};
 pub use limits::{LimitDoc, Limits, PASSWORD_BYTES, RATE_BYTES_MAX, TOKENS_KNOWN_MAX};

@@ -21,7 +21,7 @@ pub(super) struct AuditParameters {
     /// Only what this user did: a name, in any case.
     #[serde(default)]
     user: Option<String>,
-    /// Only this action, such as `login.failed`.
+    /// Only this action, such as `login.failed` or `password.wrong`.
     #[serde(default)]
     action: Option<String>,
     /// `next_cursor` of the page before. Opaque.

@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, RETRY_AFTER};
 use serde::Deserialize;
-use staunch_engine::Level;
+use staunch_engine::{Level, Unready};
 use utoipa::IntoParams;
 
 use crate::app::App;
@@ -52,7 +52,7 @@ pub(super) async fn readyz(State(app): State<App>, Asked(asked): Asked<ReadyQuer
             "accepts runs; none begins while memory is scarce"
         };
         health.checks = vec![
-            check("engine", ready.is_ok(), ready.err().unwrap_or_else(|| accepts.to_owned())),
+            check("engine", ready.is_ok(), ready.err().map_or_else(|| accepts.to_owned(), says)),
             check("stop", !stopping, if stopping { "stopping" } else { "not asked for" }.to_owned()),
             check(
                 "dispatch",
@@ -76,6 +76,14 @@ pub(super) async fn readyz(State(app): State<App>, Asked(asked): Asked<ReadyQuer
         response.headers_mut().insert(RETRY_AFTER, AGAIN_SECONDS.into());
     }
     Ok(response)
+}
+
+/// Why the engine is not ready, for anybody: of the store no more than a refusal would say, since its own text names a place of the disk.
+fn says(unready: Unready) -> String {
+    match unready {
+        Unready::Stopping | Unready::Stuck(_) | Unready::Pressed => unready.to_string(),
+        Unready::Store(error) => Refusal::from(error).code().title().to_owned(),
+    }
 }
 
 fn check(name: &str, ok: bool, detail: String) -> Check {

@@ -45,7 +45,7 @@ impl Auth {
         if first && role != Role::Admin {
             return Err(Refusal::new(Code::AdminFirst));
         }
-        self.prove_again(caller, current_password.as_ref()).await?;
+        self.prove_again(caller, current_password.as_ref(), visitor).await?;
         let password = self.passwords.hash(password).await?;
         let user = NewUser { name: name.to_owned(), role, password };
         if first {
@@ -88,7 +88,7 @@ impl Auth {
             || role.is_some_and(|role| role > user.role)
             || user.disabled && asked.disabled == Some(false);
         if gives {
-            self.prove_again(caller, asked.current_password.as_ref()).await?;
+            self.prove_again(caller, asked.current_password.as_ref(), visitor).await?;
         }
         let password = match &asked.password {
             Some(password) => Some(self.passwords.hash(password).await?),
@@ -153,7 +153,7 @@ impl Auth {
         visitor: &Visitor,
     ) -> Result<Option<HeaderValue>, Refusal> {
         let user = caller.user_id().ok_or_else(|| Refusal::new(Code::NoSession))?;
-        self.prove_again(caller, current).await?;
+        self.prove_again(caller, current, visitor).await?;
         let password = self.passwords.hash(new).await?;
         let keep = caller.session().map(|session| session.live.session.handle);
         let change = UserChange { password: Some(password), keep, ..UserChange::default() };

@@ -53,7 +53,7 @@ impl Auth {
         let Some(user) = self.verified(credentials, password).await? else {
             self.tally.login(Login::Failed);
             let shown = &name[..name.floor_char_boundary(NAME_BYTES_MAX)];
-            self.note(visitor, "login.failed", shown).await;
+            self.note(nobody(shown, visitor), "login.failed", shown).await;
             return Err(Refusal::new(Code::LoginFailed));
         };
         let begun = self.begin(&user, visitor).await?;
@@ -159,12 +159,17 @@ impl Auth {
         Ok(())
     }
 
-    /// Sees to it that the caller gives the password again, where that is needed. Few tries an hour; only one that is
-    /// judged wrong counts, and one that is hung up on, as for [`Auth::login`].
+    /// Sees to it that the caller gives the password again, where that is needed. Few tries an hour; only one that is judged wrong counts,
+    /// and one that is hung up on, as for [`Auth::login`]; one that is wrong is told in the audit log.
     ///
     /// # Errors
     /// 403 `password_needed` or `wrong_password`, 409 `no_session`, 429.
-    pub(crate) async fn prove_again(&self, caller: &Caller, password: Option<&Secret>) -> Result<(), Refusal> {
+    pub(super) async fn prove_again(
+        &self,
+        caller: &Caller,
+        password: Option<&Secret>,
+        visitor: &Visitor,
+    ) -> Result<(), Refusal> {
         if caller.needs_no_password() {
             return Ok(());
         }
@@ -175,7 +180,11 @@ impl Auth {
         if !matches!(proven, Ok(false)) {
             self.throttle.refund(charge);
         }
-        if proven? { Ok(()) } else { Err(Refusal::new(Code::WrongPassword)) }
+        if proven? {
+            return Ok(());
+        }
+        self.note(caller.actor(visitor), "password.wrong", &user.name).await;
+        Err(Refusal::new(Code::WrongPassword))
     }
 
     async fn proves(&self, user: &UserRow, password: &Secret) -> Result<bool, Refusal> {
@@ -192,15 +201,19 @@ impl Auth {
         Ok(Secret::new(self.sessions.csrf_token(*key, fresh)?.as_str()))
     }
 
-    /// Writes into the audit log what nobody known did. Only for what a rate limit has let through, or the log would be a client's to
+    /// Writes into the audit log what did not succeed. Only for what a rate limit has let through, or the log would be a client's to
     /// fill. That it cannot be written is no reason to answer otherwise.
-    pub(super) async fn note(&self, visitor: &Visitor, action: &'static str, about: &str) {
-        let actor = Actor { user: None, name: about.to_owned(), address: visitor.address(), via: Via::Anonymous };
+    pub(super) async fn note(&self, actor: Actor, action: &'static str, about: &str) {
         let entry = AuditEntry { actor, action, about: about.to_owned(), detail: String::new() };
         if let Err(error) = self.accounts.audit(entry).await {
             tracing::warn!("{action} is not in the audit log: {error}");
         }
     }
+}
+
+/// Somebody who says that they are called so.
+pub(super) fn nobody(name: &str, visitor: &Visitor) -> Actor {
+    Actor { user: None, name: name.to_owned(), address: visitor.address(), via: Via::Anonymous }
 }
 
 /// Whether a name is one that a user can have.

@@ -1,15 +1,14 @@
 //! The way to the first admin: a link that is printed where the server was started.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
-use staunch_store::{
-    Accounts, Actor, Fingerprint, NewUser, Role, SetupOpened, SetupRedeemed, StoreError, UserRow, Via,
-};
+use staunch_store::{Accounts, Actor, Fingerprint, NewUser, Role, SetupOpened, SetupRedeemed, StoreError, UserRow};
 
 use super::Auth;
 use super::caller::Caller;
-use super::login::{Begun, is_name};
+use super::login::{Begun, is_name, nobody};
 use super::secret::{self, Ticket};
 use super::visitor::Visitor;
 use crate::problem::{Code, Refusal};
@@ -90,16 +89,14 @@ impl Auth {
     }
 
     async fn redeem(&self, ticket: Fingerprint, user: NewUser, visitor: &Visitor) -> Result<UserRow, Refusal> {
-        let actor = Actor { user: None, name: user.name.clone(), address: visitor.address(), via: Via::Anonymous };
+        let actor = nobody(&user.name, visitor);
         let name = user.name.clone();
         // If what became of it is never heard, the next request asks.
         self.mode.doubt();
-        let nobody = Caller::nobody();
-        let redeemed =
-            self.see_through(
-                &nobody,
-                move |accounts, _, _| async move { accounts.redeem_setup(ticket, user, actor).await },
-            );
+        let caller = Caller::nobody();
+        let redeem =
+            move |accounts: Arc<dyn Accounts>, _, _| async move { accounts.redeem_setup(ticket, user, actor).await };
+        let redeemed = self.see_through(&caller, redeem);
         match redeemed.await? {
             SetupRedeemed::Created(admin) => {
                 self.mode.close();
@@ -110,7 +107,7 @@ impl Auth {
                 Err(Refusal::new(Code::SetupRefused))
             }
             SetupRedeemed::Unknown | SetupRedeemed::Expired => {
-                self.note(visitor, "setup.refused", &name).await;
+                self.note(nobody(&name, visitor), "setup.refused", &name).await;
                 Err(Refusal::new(Code::SetupRefused))
             }
             SetupRedeemed::NameTaken => Err(Refusal::new(Code::UserExists)),

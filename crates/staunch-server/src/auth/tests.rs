@@ -118,7 +118,8 @@ async fn a_password_that_nobody_had_time_to_judge_costs_no_try() {
     let session = auth.sessions.load(key, &*auth.accounts).await.unwrap().unwrap();
     let caller = Caller { principal: Principal::Session(session), expired: false };
     let (right, wrong) = (Secret::new("correct horse battery"), Secret::new("wrong horse battery"));
-    let prove = async |password: &Secret| auth.prove_again(&caller, Some(password)).await.map_err(|e| e.code());
+    let prove =
+        async |password: &Secret| auth.prove_again(&caller, Some(password), &stranger()).await.map_err(|e| e.code());
     let login = async |password: &Secret| {
         let visitor = visitor(auth);
         let code = auth.login("ada", password, &visitor).await.map(|_| ()).map_err(|refusal| refusal.code());

@@ -111,7 +111,7 @@ impl Auth {
             let why = format_args!("a token of scope {} is more than the caller may", scope.word());
             return Err(Refusal::new(Code::Forbidden).detail(why));
         }
-        self.prove_again(caller, asked.current_password.as_ref()).await?;
+        self.prove_again(caller, asked.current_password.as_ref(), visitor).await?;
         let token = ApiToken::generate()?;
         let new = staunch_store::NewToken {
             user,

@@ -1,6 +1,7 @@
 //! Workflows and runs, start to end.
 
 use serde_json::{Value, json};
+use staunch_engine::Limits;
 
 use crate::bed::Bed;
 use crate::client::call;
@@ -206,6 +207,20 @@ async fn a_run_is_cancelled_once_and_not_after_its_end() {
     let run = bed.ended(&run).await;
     assert_eq!(run["outcome"], "cancelled");
     bed.post(&path, &json!({"force": true})).await.problem(409, "run_over");
+    bed.close().await;
+}
+
+/// Whoever asks without credentials hears that there is no room, and not where.
+#[tokio::test]
+async fn a_server_that_is_not_ready_does_not_say_where_its_data_is() {
+    let limits = Limits { disk_free_bytes_min: u64::MAX, ..Limits::default() };
+    let bed = Bed::with(&[], limits).await;
+    let answer = bed.get("/readyz?verbose").await;
+    assert_eq!(answer.status, 503);
+    let text = String::from_utf8_lossy(&answer.body).into_owned();
+    assert!(!text.contains(bed.data().to_str().unwrap()), "{text}");
+    let engine = answer.json()["checks"][0].clone();
+    assert_eq!(engine, json!({"name": "engine", "ok": false, "detail": "the disk has no room"}));
     bed.close().await;
 }
 

@@ -52,6 +52,28 @@ async fn a_cookie_alone_makes_nothing_that_outlives_it() {
     bed.close().await;
 }
 
+#[tokio::test]
+async fn a_password_that_is_not_the_callers_is_told_in_the_audit_log() {
+    let mut config = ServerConfig { rates: generous(), ..ServerConfig::default() };
+    config.rates.password = "3/1h".parse().unwrap();
+    let (bed, root) = closed_with(&[], Limits::default(), config).await;
+    let at = bed.address();
+    root.user(at, "vi", "viewer").await;
+    let vi = Person::login(at, "vi").await;
+    let change = json!({"current_password": WRONG, "new_password": NEW});
+    for _ in 0..3 {
+        vi.call(at, "PUT", "/api/v1/me/password", Some(&change)).await.problem(403, "wrong_password");
+    }
+    // What the rate refuses is not told, or the log would be a client's to fill.
+    vi.call(at, "PUT", "/api/v1/me/password", Some(&change)).await.problem(429, "quota_exceeded");
+    let audit = root.get(at, "/api/v1/audit?action=password.wrong").await.json();
+    let lines: Vec<_> =
+        audit["items"].as_array().unwrap().iter().map(|line| (&line["actor"], &line["about"], &line["via"])).collect();
+    let line = (&json!("vi"), &json!("vi"), &json!("session"));
+    assert_eq!(lines, [line; 3], "{audit}");
+    bed.close().await;
+}
+
 /// A user with this role, and the text of a token that was made while they were an admin.
 async fn demoted(root: &Person, at: std::net::SocketAddr, name: &str, role: &str) -> Person {
     root.user(at, name, "admin").await;

@@ -180,10 +180,12 @@ fn host(text: &str) -> Result<String, String> {
 
 fn block(text: &str) -> Result<String, String> {
     let block: Cidr = text.parse().map_err(|error| format!("{error}"))?;
-    if text.ends_with("/0") {
+    // As it was understood: a block of mapped addresses is the IPv4 block.
+    let block = block.to_string();
+    if block.ends_with("/0") {
         return Err(format!("`{text}` trusts everybody, and then anybody may claim any address: name your proxies"));
     }
-    Ok(block.to_string())
+    Ok(block)
 }
 
 fn header(text: &str) -> Result<Option<String>, String> {

@@ -143,6 +143,8 @@ fn a_wrong_value_is_refused_with_its_place() {
         ("trusted_proxies = [\"proxy\"]\nclient_header = \"forwarded\"", "is not an IP address"),
         ("trusted_proxies = [\"10.1.2.3/16\"]\nclient_header = \"forwarded\"", "10.1.0.0/16 is meant?"),
         ("trusted_proxies = [\"::/0\"]\nclient_header = \"forwarded\"", "trusts everybody"),
+        ("trusted_proxies = [\"0.0.0.0/0\"]\nclient_header = \"forwarded\"", "trusts everybody"),
+        ("trusted_proxies = [\"::ffff:0:0/96\"]\nclient_header = \"forwarded\"", "trusts everybody"),
         ("trusted_proxies = \"127.0.0.1\"", "nothing says where"),
         ("trusted_proxies = \"127.0.0.1\"\nclient_header = \"none\"", "nothing says where"),
         ("client_header = \"forwarded\"", "there are no trusted_proxies"),
