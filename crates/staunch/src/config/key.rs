@@ -94,12 +94,7 @@ pub(crate) const KEYS: [Key; 21] = [
     key("rate.login", "STAUNCH_RATE_LOGIN", "`5/1m`", "Failed logins from one address."),
     key("rate.account", "STAUNCH_RATE_ACCOUNT", "`20/15m`", "Failed logins of one account, from anywhere."),
     key("rate.register", "STAUNCH_RATE_REGISTER", "`3/1m`", "Set-ups from one address."),
-    key(
-        "rate.password",
-        "STAUNCH_RATE_PASSWORD",
-        "`3/1h`",
-        "Wrong passwords where one gives it again: to change it, to make a token.",
-    ),
+    key("rate.password", "STAUNCH_RATE_PASSWORD", "`3/1h`", "Passwords that are given again and are wrong."),
     key("rate.email", "STAUNCH_RATE_EMAIL", "`3/1h`", "E-mails of one user. Nothing sends e-mail yet."),
     key(
         "rate.api",
