@@ -10,7 +10,7 @@ use staunch_engine::{CloseCount, Engine, EngineConfig, Limits, RunView, Submissi
 use staunch_flow::StepState;
 use staunch_leak::fault::faults;
 use staunch_leak::gate::current_thread;
-use staunch_store::{Durability, Logs, Results, RunId, RunQuery, RunState, Sqlite};
+use staunch_store::{Durability, Logs, Opening, Results, RunId, RunQuery, RunState};
 
 use crate::told;
 
@@ -58,7 +58,9 @@ pub(crate) async fn open(data: &Path, keeper: &[std::ffi::OsString]) -> Result<E
 
 /// Opens an engine with other bounds.
 pub(crate) async fn open_with(data: &Path, keeper: &[std::ffi::OsString], limits: Limits) -> Result<Engine, String> {
-    let store = Sqlite::open(data, limits.store(), Durability::Off).map_err(|error| error.to_string())?;
+    // One reader, so that it is no chance which of them has heard a question before.
+    let opening = Opening { readers_max: 1, ..Opening::new(data, limits.store(), Durability::Off) };
+    let store = opening.open().map_err(|error| error.to_string())?;
     let logs = Logs::open(data.join("logs"), limits.store()).map_err(|error| error.to_string())?;
     let config = config(data, limits, keeper.to_vec());
     Engine::open(config, Arc::new(store), logs).await.map_err(|error| error.to_string())
