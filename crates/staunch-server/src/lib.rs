@@ -22,6 +22,7 @@ mod headers;
 mod host;
 mod lookout;
 mod pages;
+mod patience;
 pub mod pprof;
 mod pressure;
 mod problem;

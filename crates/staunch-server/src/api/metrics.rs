@@ -6,11 +6,13 @@ mod memory;
 mod sheet;
 mod stores;
 
+use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt;
 use http::header::CONTENT_TYPE;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, text};
@@ -24,6 +26,7 @@ use self::memory::Watched;
 use self::sheet::Sheet;
 use crate::app::App;
 use crate::lookout::Reading;
+use crate::patience::in_time;
 use crate::problem::Refusal;
 use crate::tally::Tally;
 
@@ -36,16 +39,12 @@ const STATES: [&str; 3] = ["queued", "running", "ended"];
     responses((status = 200, description = "OpenMetrics text.", body = String, content_type = "application/openmetrics-text")),
 )]
 pub(super) async fn show_metrics(State(app): State<App>) -> Result<Response, Refusal> {
-    let usage = app.engine.store().usage().await;
-    if let Err(error) = &usage {
-        // A store that is closed or broken must not take the other numbers with it.
-        tracing::warn!("the store's usage is left out of the metrics: {error}");
-    }
     let picture = Picture {
         reading: app.lookout.reading(&app),
         watched: Watched::of(&app),
-        usage: usage.ok(),
-        ready: app.engine.ready().await.is_ok(),
+        usage: in_time("the store's usage", app.engine.store().usage()).await,
+        ready: in_time("readiness", app.engine.ready().map(|ready| Ok::<_, Infallible>(ready.is_ok()))).await
+            == Some(true),
         guards: Guards::read(&app).await,
         passwords: (app.auth.passwords.budget().used(), app.auth.passwords.budget().limit()),
         bodies: (app.bodies.budget().used(), app.bodies.budget().limit()),

@@ -11,6 +11,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::Lookout;
 use crate::app::App;
+use crate::patience::in_time;
 
 /// Entries of the work directory that are counted at most: a step may unpack a million files, and counting them all would tell no more.
 const FILES_MAX: u64 = 20_000;
@@ -49,11 +50,8 @@ impl Rare {
     /// Looks. The `turn` goes with the walk over the files, so that a caller that is dropped does not let another begin meanwhile.
     pub(crate) async fn look(lookout: &Lookout, app: &App, turn: Option<OwnedSemaphorePermit>) -> Self {
         let began = Instant::now();
-        let usage = app.engine.store().usage().await.inspect_err(|error| {
-            // The store says so itself where it matters; at a stop it is closed before us.
-            tracing::debug!("rows cannot be counted: {error}");
-        });
-        let accounts = app.auth.accounts.account_usage().await;
+        let usage = in_time("the store's usage", app.engine.store().usage()).await;
+        let accounts = in_time("the usage of accounts", app.auth.accounts.account_usage()).await;
         let work = app.engine.work_directory().to_owned();
         let walk = move || {
             // A test makes it take long here.
@@ -65,14 +63,7 @@ impl Rare {
             walked
         };
         let (temporary, free_bytes) = app.engine.tasks().blocking(walk).await.unwrap_or_default();
-        Self {
-            at: lookout.began.elapsed(),
-            took: began.elapsed(),
-            usage: usage.ok(),
-            accounts: accounts.ok(),
-            temporary,
-            free_bytes,
-        }
+        Self { at: lookout.began.elapsed(), took: began.elapsed(), usage, accounts, temporary, free_bytes }
     }
 
     /// Rows by kind.

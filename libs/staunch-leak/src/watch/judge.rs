@@ -22,6 +22,8 @@ const QUIET_PART: u64 = 4;
 const WARM_UPS: [usize; 5] = [0, 1, 2, 3, 4];
 /// Runs that must have been completed in a window before growth is told by the run.
 const RUNS_MIN: u64 = 100;
+/// Pieces more over a quiescent window that matter however many runs there were: a leak that goes by time is none by the run.
+const PIECES_MIN: f64 = 3.0;
 /// The last third must rise at this part of the whole slope or more, or it was a step and is over.
 const STILL: f64 = 0.25;
 const MILLIS_A_DAY: f64 = 86_400_000.0;
@@ -192,6 +194,7 @@ fn matters(
     if per_milli.lower <= 0.0 {
         return false;
     }
+    let window = blocks.last().map_or(0, |last| last.at) - blocks.first().map_or(0, |first| first.at);
     if quiescent {
         let by_run = per_run.is_some_and(|rate| rate.lower >= resource.per_run_min * 0.999);
         let a_day = resource.limit.map_or(0.0, |limit| limit as f64 * LIMIT_SHARE_A_DAY);
@@ -199,11 +202,11 @@ fn matters(
         // Nothing ran that could be blamed. A piece more is a piece more; of bytes only what comes near the limit matters, because an
         // idle process has caches to fill too.
         let by_itself = per_run.is_none() && (resource.unit == Unit::Pieces || resource.limit.is_none());
-        return by_run || by_day || by_itself;
+        let by_piece = resource.unit == Unit::Pieces && per_milli.lower * window as f64 >= PIECES_MIN;
+        return by_run || by_day || by_itself || by_piece;
     }
     let mut values: Vec<u64> = blocks.iter().map(|block| block.value).collect();
     values.sort_unstable();
     let level = values[values.len() / 2] as f64;
-    let window = blocks.last().map_or(0, |last| last.at) - blocks.first().map_or(0, |first| first.at);
     per_milli.lower * window as f64 >= resource.share_min * level
 }

@@ -196,6 +196,26 @@ fn a_growth_of_the_past_is_over_when_what_follows_is_flat() {
 }
 
 #[test]
+fn a_piece_lost_by_the_hour_is_found_however_many_runs_there_are() {
+    let judged = |every_minutes: u64| {
+        let mut watch = Watch::new(vec![Resource::pieces("tasks")]);
+        let mut worst = State::Insufficient;
+        for minute in 0..4 * 1_440u64 {
+            let at = Duration::from_secs(minute * 60);
+            // A thousand runs an hour: one piece in 2,500 of them.
+            let value = 7 + minute.checked_div(every_minutes).unwrap_or(0);
+            watch.sample(0, Sample { at, runs: minute * 17, quiescent: true, value });
+            if minute % 10 == 9 {
+                worst = worst.max(watch.verdicts()[0].state);
+            }
+        }
+        worst
+    };
+    assert!(judged(150) >= State::Growing);
+    assert_eq!(judged(0), State::Stable);
+}
+
+#[test]
 fn a_limit_may_become_another() {
     let mut watch = Watch::new(vec![Resource::bytes("live").limit(100_000_000)]);
     let mut last = None;

@@ -8,6 +8,7 @@ use staunch_store::AccountUsage;
 use super::sheet::Sheet;
 use crate::app::App;
 use crate::auth::Tally;
+use crate::patience::in_time;
 
 /// What is told of them, read at one moment.
 #[derive(Debug)]
@@ -26,17 +27,13 @@ impl Guards {
     /// How they stand.
     pub(super) async fn read(app: &App) -> Self {
         let auth = &app.auth;
-        let usage = auth.accounts.account_usage().await;
-        if let Err(error) = &usage {
-            tracing::warn!("the usage of accounts is left out of the metrics: {error}");
-        }
         let reads_refused = auth.tally.reads_refused();
         let csrf = auth.csrf.all().map(|(reason, count)| {
             // The same refusal, where reading is concerned.
             (reason, if reason == "cross_site" { count + reads_refused } else { count })
         });
         Self {
-            usage: usage.ok(),
+            usage: in_time("the usage of accounts", auth.accounts.account_usage()).await,
             open: auth.mode.seems_open(),
             rates: auth.throttle.stats(),
             csrf: csrf.collect(),
