@@ -25,7 +25,8 @@ pub enum Kind {
     Listener,
     /// One connection.
     Connection,
-    /// Sees a change of accounts through, whether or not the client who asked for it waits.
+    /// Sees a change of accounts through, or what becomes of a run with its line in the audit log, whether or not the client who asked
+    /// for it waits.
     Account,
     /// Looks how pressed the process is for memory. Without it a refusal would last for ever, or never come: its panic stops the server.
     Pressure,

@@ -72,7 +72,7 @@ pub(super) async fn show_user(State(app): State<App>, Segments(name): Segments<S
 }
 
 /// Changes a user's role or password, disables them, or enables them. Their sessions end, but for the one that asks. To set a password, to
-/// raise a role and to enable, a session gives its user's password again.
+/// give a role above viewer and to enable, a session gives its user's password again.
 #[utoipa::path(
     patch, path = "/users/{name}", tag = "accounts",
     params(("name" = String, Path, description = "The user's name, in any case.")),

@@ -84,9 +84,9 @@ impl Auth {
     ) -> Result<UserRow, Refusal> {
         let user = self.user(name).await?;
         let role = asked.role.map(Role::from);
-        let gives = asked.password.is_some()
-            || role.is_some_and(|role| role > user.role)
-            || user.disabled && asked.disabled == Some(false);
+        // By what is asked for alone: what the user is may be another by the time the store has its turn.
+        let gives =
+            asked.password.is_some() || role.is_some_and(|role| role > Role::Viewer) || asked.disabled == Some(false);
         if gives {
             self.prove_again(caller, asked.current_password.as_ref(), visitor).await?;
         }
@@ -249,7 +249,7 @@ impl Auth {
 
 /// Forgets what is known of a user by what they were. The session that is kept too: what its user may do is to be read again.
 fn forget_changed(id: UserId, changed: &Result<UserChanged, StoreError>, sessions: &Sessions, tokens: &ApiTokens) {
-    if !matches!(changed, Ok(UserChanged::Unknown | UserChanged::LastAdmin)) {
+    if !matches!(changed, Ok(UserChanged::Same(_) | UserChanged::Unknown | UserChanged::LastAdmin)) {
         sessions.forget_user(id, None);
         tokens.forget_user(id);
     }
@@ -257,7 +257,7 @@ fn forget_changed(id: UserId, changed: &Result<UserChanged, StoreError>, session
 
 fn is_changed(changed: UserChanged) -> Result<UserRow, Refusal> {
     match changed {
-        UserChanged::Changed { user, .. } => Ok(user),
+        UserChanged::Changed { user, .. } | UserChanged::Same(user) => Ok(user),
         UserChanged::Unknown => Err(Refusal::new(Code::UnknownUser)),
         UserChanged::LastAdmin => Err(Refusal::new(Code::LastAdmin)),
     }

@@ -204,9 +204,9 @@ async fn by_cookie(
         Some((key, Found::Stale)) => auth.sessions.load(key, &*auth.accounts).await?,
         Some((key, Found::Missing)) => {
             let charge = auth.throttle.charge(Rule::Lookup, Payer::Address(client))?;
-            let found = auth.sessions.load(key, &*auth.accounts).await?;
-            settle(auth, charge, found.is_some(), client, told)?;
-            found
+            let found = auth.sessions.load(key, &*auth.accounts).await;
+            settle(auth, charge, !matches!(found, Ok(None)), client, told)?;
+            found?
         }
         None => {
             told.add(auth, &auth.throttle.charge(Rule::Api, Payer::Address(client))?);
@@ -230,9 +230,9 @@ async fn by_token(
         Some((key, Found::Stale)) => auth.tokens.load(key, &*auth.accounts).await?,
         Some((key, Found::Missing)) => {
             let charge = auth.throttle.charge(Rule::Lookup, Payer::Address(client))?;
-            let found = auth.tokens.load(key, &*auth.accounts).await?;
-            settle(auth, charge, found.is_some(), client, told)?;
-            found
+            let found = auth.tokens.load(key, &*auth.accounts).await;
+            settle(auth, charge, !matches!(found, Ok(None)), client, told)?;
+            found?
         }
         None => {
             told.add(auth, &auth.throttle.charge(Rule::Api, Payer::Address(client))?);
@@ -243,7 +243,8 @@ async fn by_token(
     Ok(Caller { principal: Principal::Token(token), expired: false })
 }
 
-/// Whoever turned out to be somebody pays as that; whoever did not has been looked for, and pays as nobody too.
+/// Whoever turned out to be somebody pays as that, and whom the server could not look for has cost nothing; whoever is nobody has been
+/// looked for, and pays as nobody too.
 fn settle(auth: &Auth, charge: Charge, good: bool, client: Option<Client>, told: &mut Told) -> Result<(), Refusal> {
     if good {
         auth.throttle.refund(charge);

@@ -18,7 +18,7 @@ use super::visitor::Charged;
 use super::*;
 use crate::config::ServerConfig;
 use crate::problem::Code;
-use crate::rate::{Payer, Rule};
+use crate::rate::{Payer, Rates, Rule};
 use crate::wire::{self, Secret};
 
 /// Authentication, and what it stands on.
@@ -108,10 +108,11 @@ fn in_memory(auth: &Auth) -> u64 {
     auth.sessions.counted().count().entries.unwrap().0
 }
 
-/// The default quotas: three passwords given again, five logins an address and twenty a name.
+/// The default quotas, three passwords given again and twenty logins a name, and five an address which do not come back meanwhile.
 #[tokio::test]
 async fn a_password_that_nobody_had_time_to_judge_costs_no_try() {
-    let stand = Stand::new(&ServerConfig::default()).await;
+    let rates = Rates { login: "5/1h".parse().unwrap(), ..Rates::default() };
+    let stand = Stand::new(&ServerConfig { rates, ..ServerConfig::default() }).await;
     let auth = &stand.auth;
     let user = stand.user_with("ada", auth.passwords.hash(&Secret::new("correct horse battery")).await.unwrap()).await;
     let key = key_of(&stand.begin(&user).await);

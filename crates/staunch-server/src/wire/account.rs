@@ -71,7 +71,7 @@ pub struct UserPatch {
     /// Their new password, as for a new user.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password: Option<Secret>,
-    /// The password of whoever asks, if they ask with a session for a password, a higher role or an end of being kept out.
+    /// The password of whoever asks, if they ask with a session for a password, a role above viewer or an end of being kept out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub current_password: Option<Secret>,
 }

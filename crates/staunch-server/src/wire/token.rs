@@ -30,7 +30,7 @@ pub struct NewToken {
     /// It expires after so many days, 1 to 3660; never if null or left out. Not later than the token that makes it.
     #[serde(default)]
     pub expires_in_days: Option<u32>,
-    /// The user's password; a token of scope admin may leave it out.
+    /// The user's password; a token of scope admin may leave it out while its user is an admin.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub current_password: Option<Secret>,
 }

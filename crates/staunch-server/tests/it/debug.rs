@@ -8,7 +8,7 @@ use staunch_engine::Limits;
 use staunch_server::pprof::{Line, Profile};
 use staunch_server::{Allocator, DebugListen, ServerConfig};
 
-use crate::accounts::{Person, closed_with, generous};
+use crate::accounts::{PASSWORD, Person, closed_with, generous};
 use crate::bed::{Bed, until};
 use crate::client::Answer;
 
@@ -72,7 +72,13 @@ async fn only_an_admins_token_gets_a_profile_and_only_here() {
     let olga = Person::login(main, "olga").await.make_token(main, "admin").await;
     let olga = Person::token(olga["token"].as_str().unwrap());
     assert_eq!(olga.get(debug, "/debug/pprof/").await.status, 200);
-    root.call(main, "PATCH", "/api/v1/users/olga", Some(&serde_json::json!({"role": "operator"}))).await;
+    root.call(
+        main,
+        "PATCH",
+        "/api/v1/users/olga",
+        Some(&serde_json::json!({"role": "operator", "current_password": PASSWORD})),
+    )
+    .await;
     olga.get(debug, HEAP).await.problem(403, "forbidden");
     assert_eq!(TAKEN.load(Ordering::SeqCst), 0, "nobody of them had one taken");
 

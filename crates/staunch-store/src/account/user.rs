@@ -94,6 +94,8 @@ pub enum UserChanged {
         /// How many of their sessions were ended.
         sessions_ended: u64,
     },
+    /// They are so already: nothing was done, and nothing noted.
+    Same(UserRow),
     /// There is no such user.
     Unknown,
     /// No admin would be left who can log in. Nothing was changed.

@@ -162,7 +162,7 @@ pub(super) fn change(
         user.password_changed_at = turn.now.max(Timestamp(was.password_changed_at.0.saturating_add(1)));
     }
     if user == was {
-        return Ok(UserChanged::Changed { user, sessions_ended: 0 });
+        return Ok(UserChanged::Same(user));
     }
     let password = change.password.as_ref().map(PasswordHash::as_str);
     let row = params![n, code::role(user.role), user.disabled, password, user.password_changed_at.0];

@@ -60,9 +60,13 @@ fn allowed(status: StatusCode, code: &str, path: &str, nobody: bool) -> Option<&
              (if there is no user yet, open the link first that the server printed and keeps in `setup-link` in its data directory)",
         ),
         (401, _) => Some("the token is mistyped, expired or revoked, or its user is kept out"),
-        (403, "password_needed" | "forbidden") if path.ends_with("/me/tokens") => {
+        (403, "password_needed") if path.ends_with("/me/tokens") => {
             Some("only a token of scope admin makes tokens by itself; --login NAME asks for the password")
         }
+        (403, "forbidden") if path.ends_with("/me/tokens") => Some(
+            "a token makes no other that may do more, and one that only looks makes none: --login NAME asks for the password; and none may do \
+             more than its user's role",
+        ),
         (403, "forbidden") => Some("the token's scope or its user's role is too small for this"),
         (409, "no_session") => {
             Some("`staunch user create NAME --role admin` makes the first user; then try again with --login NAME")

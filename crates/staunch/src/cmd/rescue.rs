@@ -45,6 +45,7 @@ async fn change_in(accounts: &dyn Accounts, name: &str, password: PasswordHash) 
     let change = UserChange { role: Some(Role::Admin), disabled: Some(false), password: Some(password), keep: None };
     match accounts.change_user(found.user.id, change, Actor::server()).await.map_err(|error| refused(&error))? {
         UserChanged::Changed { sessions_ended, .. } => Ok(sessions_ended),
+        UserChanged::Same(_) => Ok(0),
         UserChanged::Unknown => Err(unknown()),
         UserChanged::LastAdmin => Err(Failure::broken("an admin cannot be made an admin")),
     }

@@ -75,8 +75,8 @@ fn serve(bed: &Bed) -> (Serving, PathBuf) {
     let socket = bed.path("debug.sock");
     let mut command = bed.serving(&[]);
     command.env("STAUNCH_DEBUG_LISTEN", format!("unix:{}", socket.display()));
-    // 32 times as many samples as usual. What is looked for is 2 MiB: one table of 1 MiB and eight of 128 KiB. With a sample every
-    // 64 KiB the large one is missed in one run of nine million; with one every 512 KiB it is missed in one of seven.
+    // 32 times as many samples as usual. What is looked for is 3 MiB: two tables of 1 MiB and some of 128 KiB. With a sample every
+    // 64 KiB a large one is missed in one run of nine million; with one every 512 KiB it is missed in one of seven.
     command.env("MALLOC_CONF", "lg_prof_sample:16");
     (Serving::of(command), socket)
 }
@@ -109,7 +109,7 @@ fn ground_g7_a_profile_of_the_running_server_names_what_is_known_to_be_held() {
     assert_eq!(profile["default"], "inuse_space");
     let binary = std::fs::canonicalize(env!("CARGO_BIN_EXE_staunch")).unwrap();
     assert_eq!(profile["mappings"], serde_json::json!([binary]));
-    // The tables of the rate limits are 2 MiB from the start to the end, half of it in one block.
+    // The tables of the rate limits are 3 MiB from the start to the end, most of it in two blocks.
     let sites = profile["sites"].as_object().unwrap();
     let held: i64 = sites
         .iter()

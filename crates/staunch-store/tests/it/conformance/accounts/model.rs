@@ -229,10 +229,12 @@ impl Pair {
             UserChanged::Unknown
         } else if admin(&was) && !admin(&is) && model.admins() == 1 {
             UserChanged::LastAdmin
+        } else if is == was {
+            UserChanged::Same(is)
         } else {
             let ends = password || was.role != is.role || (is.disabled && !was.disabled);
             let sessions_ended = if ends { model.end_all(user, keep.filter(|_| !is.disabled)) } else { 0 };
-            model.told += u64::from(is != was);
+            model.told += 1;
             model.users[user].0 = is.clone();
             UserChanged::Changed { user: is, sessions_ended }
         };

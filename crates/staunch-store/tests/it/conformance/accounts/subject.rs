@@ -138,6 +138,7 @@ impl Subject {
     pub(crate) async fn changed(&self, user: &UserRow, change: UserChange) -> (UserRow, u64) {
         match self.change(user, change).await {
             UserChanged::Changed { user, sessions_ended } => (user, sessions_ended),
+            UserChanged::Same(user) => (user, 0),
             other => panic!("{} was not changed: {other:?}", user.name),
         }
     }
