@@ -1,6 +1,5 @@
 //! From what was seen to what is told.
 
-use staunch_engine::Level;
 use staunch_leak::watch::{Estimate, State, Unit, Verdict};
 
 use super::{Lookout, Rare, Reading, Seen};
@@ -24,7 +23,7 @@ impl Lookout {
             verdict,
             says,
             judged_seconds_ago: seen.judged.map(|judged| reading.at.saturating_sub(judged).as_secs()),
-            rung: rung(reading.level),
+            rung: Rung::from(reading.level),
             runs_shed: reading.runs_shed,
             limit_bytes: self.granted(),
             bounds_bytes,
@@ -101,16 +100,6 @@ fn stores(reading: &Reading) -> Vec<HeldStore> {
         refused: count.refused,
     };
     reading.stores.iter().map(store).collect()
-}
-
-fn rung(level: Level) -> Rung {
-    match level {
-        Level::Calm => Rung::Calm,
-        Level::Trim => Rung::Trim,
-        Level::Slow => Rung::Slow,
-        Level::Refuse => Rung::Refuse,
-        Level::Shed => Rung::Shed,
-    }
 }
 
 fn kept(rare: &Rare, reading: &Reading) -> KeptOnDisk {
@@ -210,6 +199,14 @@ mod tests {
             window_seconds: 0,
             quiescent: false,
             until_limit_seconds: None,
+        }
+    }
+
+    #[test]
+    fn a_rung_has_the_word_of_its_level_everywhere() {
+        for level in staunch_engine::Level::ALL {
+            let rung = Rung::from(level);
+            assert_eq!((rung.word(), serde_json::to_value(rung).ok()), (level.word(), Some(level.word().into())));
         }
     }
 

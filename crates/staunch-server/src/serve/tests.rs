@@ -1,6 +1,10 @@
 //! The shell, by raw sockets: bounds in number and time, and the way back to zero.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+// One of the integration tests', which ask the same.
+#[path = "../../tests/it/listening.rs"]
+mod listening;
+
 use std::time::Duration;
 
 use axum::body::Body;
@@ -12,6 +16,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use self::listening::listening;
 use super::*;
 use crate::body::Bodies;
 use crate::host::Hosts;
@@ -105,22 +110,6 @@ async fn read_all(socket: &mut TcpStream) -> String {
         bytes.extend_from_slice(&buf[..n]);
     }
     String::from_utf8_lossy(&bytes).into_owned()
-}
-
-/// The inode of the socket that listens there, whichever process has it: a port that was given back may be another test's by now,
-/// but an inode is not used again.
-fn listening(at: SocketAddr) -> Option<String> {
-    let SocketAddr::V4(at) = at else { panic!("it is bound to 127.0.0.1") };
-    let wanted = format!("{:08X}:{:04X}", u32::from_ne_bytes(at.ip().octets()), at.port());
-    let table = std::fs::read_to_string("/proc/self/net/tcp").unwrap();
-    table.lines().find_map(|line| {
-        let fields: Vec<&str> = line.split_whitespace().collect();
-        // 0A is the state of a socket that listens.
-        match fields[..] {
-            [_, local, _, "0A", _, _, _, _, _, inode, ..] if local == wanted => Some(inode.to_owned()),
-            _ => None,
-        }
-    })
 }
 
 async fn until(mut condition: impl FnMut() -> bool) {

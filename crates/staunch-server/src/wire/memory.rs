@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use staunch_engine::Level;
 use utoipa::ToSchema;
 
 /// What a resource does.
@@ -38,15 +39,17 @@ pub enum Rung {
 }
 
 impl Rung {
-    /// Its word.
+    const ALL: [Self; 5] = [Self::Calm, Self::Trim, Self::Slow, Self::Refuse, Self::Shed];
+
+    /// Its word, which is the level's.
     pub const fn word(self) -> &'static str {
-        match self {
-            Self::Calm => "calm",
-            Self::Trim => "trim",
-            Self::Slow => "slow",
-            Self::Refuse => "refuse",
-            Self::Shed => "shed",
-        }
+        Level::ALL[self as usize].word()
+    }
+}
+
+impl From<Level> for Rung {
+    fn from(level: Level) -> Self {
+        Self::ALL[level as usize]
     }
 }
 

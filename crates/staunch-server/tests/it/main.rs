@@ -11,6 +11,7 @@ mod client;
 mod csrf;
 mod debug;
 mod growth;
+mod listening;
 mod live;
 mod logs;
 mod memory;
